@@ -11,7 +11,7 @@ use crate::{Features, Interest, Mode, Registration};
 #[non_exhaustive]
 pub enum UpdateError {
     /// The backend lacks these abilities, which the registration needs.
-    #[error("the backend cannot do this: missing {0:?}")]
+    #[error("the backend cannot do this: missing {0}")]
     Unsupported(Features),
     /// The interest was empty.
     #[error("the interest is empty")]
@@ -40,6 +40,11 @@ impl UpdateError {
         if interest.is_empty() {
             return Err(Self::NoInterest);
         }
+        // The kernel takes no other conditions together with EPOLLEXCLUSIVE.
+        let features = match mode {
+            Mode::Exclusive => features.difference(Features::CLOSED.union(Features::PRIORITY)),
+            _ => features,
+        };
         let mut needed = match mode {
             Mode::Edge => Features::EDGE,
             Mode::Exclusive => Features::EXCLUSIVE,

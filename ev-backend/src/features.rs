@@ -1,5 +1,7 @@
 //! What a backend can do.
 
+use std::fmt;
+
 use bitflags::bitflags;
 
 bitflags! {
@@ -34,5 +36,12 @@ bitflags! {
         /// An update made while another thread waits takes effect in that wait. Without it the waiting thread has to
         /// be woken.
         const CONCURRENT = 1 << 7;
+    }
+}
+
+impl fmt::Display for Features {
+    /// The names, as in `EDGE | CLOSED`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        bitflags::parser::to_writer(self, f)
     }
 }

@@ -16,7 +16,8 @@ pub enum Mode {
     /// The condition is reported once; the registration then stays, silent, until it is updated (`EPOLLONESHOT`).
     OneShot,
     /// As [`Mode::Level`], but of several epoll sets that watch the same file only one or some are woken
-    /// (`EPOLLEXCLUSIVE`): for a listening socket shared by several loops.
+    /// (`EPOLLEXCLUSIVE`): for a listening socket shared by several loops. Not together with
+    /// [`Interest::CLOSED`] and [`Interest::PRIORITY`].
     Exclusive,
 }
 

@@ -1,1 +1,79 @@
-//! Under construction.
+//! An event loop: waits for file descriptors, deadlines and signals, and calls closures by priority.
+//!
+//! This is the job of libevent's core, in safe Rust. Take it for a callback-driven daemon, proxy or tool: thousands of
+//! connections with idle timeouts in one thread, or several loops in several threads. Do not take it for `async` code,
+//! where an executor owns the loop; nor where only readiness is wanted (`ev-backend`) or only deadlines (`ev-timer`).
+//!
+//! ```
+#![doc = include_str!("../examples/readme.rs")]
+//! ```
+//!
+//! # Two loops over one engine
+//!
+//! | | callbacks | other threads | lock |
+//! |---|---|---|---|
+//! | [`EventLoop<S>`] | any closure; each is lent the program's state `S` | post closures and stop it, through a [`Remote`] | none |
+//! | [`SharedLoop`] | `Send` closures | do everything, through a [`LoopHandle`] | one, never held while a callback runs or the loop sleeps |
+//!
+//! [`engine`] is the state machine both drive, for those who write a driver of their own.
+//!
+//! # Events
+//!
+//! An event is described ([`Io`], [`RawIo`], [`Timer`], [`Signal`], [`User`]), inserted with a callback, and from then on
+//! named by its [`EventKey`]:
+//!
+//! ```text
+//!             insert                 add                    ready, due, delivered, activate
+//! description ──────► inserted ──────────────► pending ───────────────────────────────────► active ─► callback
+//!                        ▲  ▲                   │    ▲                                        │
+//!                        │  └────── delete ─────┘    └────────────── persistent ──────────────┤
+//!                        └──────────────────────────────── once ─────────────────────────────-┘
+//! ```
+//!
+//! `insert` adds at once unless the description says otherwise; [`remove`](Reactor::remove) ends the event's life. An event
+//! owns its callback and, if it is an [`Io`], the descriptor it waits for.
+//!
+//! # Features
+//!
+//! | feature | default | gives |
+//! |---|---|---|
+//! | `epoll`, `poll`, `select`, `kqueue` | yes | the backends to choose from; at least one is needed |
+//! | `libkqueue` | no | kqueue on Linux, through the library of that name |
+//! | `signals` | yes | [`Signal`] |
+//! | `threads` | yes | [`Remote`], [`SharedLoop`], [`LoopHandle`] |
+#![forbid(unsafe_code)]
+
+#[cfg(not(any(feature = "epoll", feature = "poll", feature = "select", feature = "kqueue")))]
+compile_error!("ev-core needs a backend: enable at least one of the features epoll, poll, select and kqueue");
+
+mod config;
+pub mod engine;
+mod error;
+mod event;
+mod event_loop;
+mod fired;
+mod key;
+mod reactor;
+#[cfg(feature = "threads")]
+mod remote;
+#[cfg(feature = "threads")]
+mod shared;
+
+pub use ev_backend as backend;
+pub use ev_backend::{Clock, Features, Interest, Mode, Readiness};
+pub use ev_timer::{SameDuration, Time};
+
+pub use config::Config;
+pub use engine::{Outcome, RunMode};
+pub use error::{Error, Rejected};
+#[cfg(feature = "signals")]
+pub use event::Signal;
+pub use event::{Describe, Io, Persistence, RawIo, Timer, User};
+pub use event_loop::{Context, EventLoop};
+pub use fired::{Causes, Fired};
+pub use key::EventKey;
+pub use reactor::Reactor;
+#[cfg(feature = "threads")]
+pub use remote::{Posted, Remote};
+#[cfg(feature = "threads")]
+pub use shared::{LoopHandle, SharedContext, SharedLoop, SharedPosted};

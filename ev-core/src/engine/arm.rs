@@ -1,0 +1,427 @@
+//! Creating and destroying events, adding and deleting them.
+
+use std::os::fd::RawFd;
+use std::time::Duration;
+
+use ev_backend::{Backend, Interest, Registration};
+use ev_timer::Time;
+
+use super::slots::Flags;
+use super::{Arming, Deadline, Engine, RawChanges, Removed, Spec, Target};
+use crate::event::Persistence;
+use crate::{Causes, Error, EventKey};
+
+impl<B: Backend, P> Engine<B, P> {
+    /// Creates an event, not added and without payload; give it one with [`fill`](Self::fill) before the next turn.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Priority`] or [`Error::OutOfMemory`]; nothing has changed.
+    #[doc(alias = "event_assign")]
+    pub fn insert(&mut self, spec: &Spec) -> Result<EventKey, Error> {
+        let priority = self.check_priority(spec.priority)?;
+        let (target, mut flags, interest) = match spec.target {
+            Target::None => (-1, Flags::empty(), Interest::empty()),
+            Target::Raw { fd, interest } => (fd, Flags::IO, interest),
+            Target::Owned { fd, interest } => (fd, Flags::IO | Flags::OWNED, interest),
+            #[cfg(feature = "signals")]
+            Target::Signal(signal) => (signal, Flags::SIGNAL, Interest::empty()),
+        };
+        if spec.persistence == Persistence::Persistent {
+            flags |= Flags::PERSISTENT;
+        }
+        let index = self.slots.reserve()?;
+        self.active.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
+        if let Some(timeout) = spec.timeout {
+            self.reserve_timeout(index)?;
+            self.timeouts[index as usize] = nanoseconds(timeout);
+            flags |= Flags::TIMEOUT;
+        }
+        self.slots.occupy(target, flags, priority, interest, spec.mode);
+        Ok(self.slots.key(index))
+    }
+
+    /// Creates an event and adds it as `arming` says; undoes the one if the other fails.
+    pub(crate) fn insert_armed(
+        &mut self,
+        spec: &Spec,
+        arming: Option<Arming>,
+        now: impl FnOnce() -> Time,
+    ) -> Result<EventKey, Error> {
+        let key = self.insert(spec)?;
+        let Some(arming) = arming else { return Ok(key) };
+        let deadline = match (arming, spec.timeout) {
+            (Arming::At(deadline), _) => Some(Deadline::At(deadline)),
+            (Arming::Remembered, Some(timeout)) => Some(Deadline::After { now: now(), timeout }),
+            (Arming::Remembered | Arming::Registration, _) => None,
+        };
+        if let Err(error) = self.add(key, deadline) {
+            // It was made just now, so it exists, and has no payload.
+            let _ = self.remove(key);
+            return Err(error);
+        }
+        Ok(key)
+    }
+
+    /// Adds an event with its remembered timeout, if it has one.
+    pub(crate) fn add_again(&mut self, key: EventKey, now: impl FnOnce() -> Time) -> Result<(), Error> {
+        let timeout = self.timeout(key)?;
+        self.add(key, timeout.map(|timeout| Deadline::After { now: now(), timeout }))
+    }
+
+    /// Gives an event its payload, and returns the one it had.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stale`]; the payload is dropped.
+    pub fn fill(&mut self, key: EventKey, payload: P) -> Result<Option<P>, Error> {
+        let index = self.slots.find(key)?;
+        Ok(self.slots.get_mut(index).payload.replace(payload))
+    }
+
+    /// Adds the event: its descriptor or signal, if it has one and is not active, and a deadline, if one is given.
+    ///
+    /// Adding an added event changes its deadline if one is given, and nothing otherwise. If the event is active because
+    /// of its earlier deadline, a new one takes that activation back.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stale`], [`Error::Map`], [`Error::Update`], [`Error::Signal`], [`Error::OutOfMemory`]; nothing has
+    /// changed then.
+    #[doc(alias = "event_add")]
+    pub fn add(&mut self, key: EventKey, deadline: Option<Deadline>) -> Result<(), Error> {
+        let index = self.slots.find(key)?;
+        if deadline.is_some() {
+            self.timers.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
+            self.reserve_timeout(index)?;
+        }
+        let flags = self.slots.get(index).flags;
+        let has_target = flags.intersects(Flags::IO | Flags::SIGNAL);
+        if has_target && !flags.contains(Flags::INSERTED) && self.active.causes(index).is_none() {
+            self.register(index)?;
+        }
+        if let Some(deadline) = deadline {
+            self.arm(index, deadline);
+        }
+        Ok(())
+    }
+
+    /// Deletes the event: it waits for nothing any more, and if it was active its callback is not called for that.
+    /// It can be added again. Deleting an event that is not added changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stale`]; or the backend's refusal to forget the descriptor: the event is deleted all the same.
+    #[doc(alias = "event_del")]
+    pub fn delete(&mut self, key: EventKey) -> Result<(), Error> {
+        let index = self.slots.find(key)?;
+        self.disarm(index)
+    }
+
+    /// Deletes the event and ends its life; its key is stale from now on. The backend has forgotten an owned descriptor
+    /// when this returns, so that the payload may close it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stale`].
+    #[doc(alias = "event_free")]
+    pub fn remove(&mut self, key: EventKey) -> Result<Removed<P>, Error> {
+        let index = self.slots.find(key)?;
+        // The event goes in any case; a backend that refuses to forget it reports it as stale, which is harmless.
+        let _ = self.disarm(index);
+        let slot = self.slots.get(index);
+        let (flags, fd) = (slot.flags, slot.target);
+        if flags.contains(Flags::OWNED) {
+            let _ = self.tell(fd);
+        }
+        if flags.contains(Flags::RUNNING) {
+            self.slots.vacate(index);
+            return Ok(Removed::Running);
+        }
+        match self.slots.vacate(index) {
+            Some(payload) => Ok(Removed::Payload(payload)),
+            None => Ok(Removed::Running),
+        }
+    }
+
+    /// Makes the event active, whether it is added or not: its callback is called in this turn if the turn has not yet
+    /// come past its priority. On an event that is active already the causes are added to and nothing else changes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stale`].
+    #[doc(alias = "event_active")]
+    pub fn activate(&mut self, key: EventKey, causes: Causes) -> Result<(), Error> {
+        let index = self.slots.find(key)?;
+        self.push(index, causes);
+        Ok(())
+    }
+
+    /// Makes the event active in the next turn; only adds to the causes if it is active already.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stale`].
+    pub fn activate_later(&mut self, key: EventKey, causes: Causes) -> Result<(), Error> {
+        let index = self.slots.find(key)?;
+        self.active.push_later(index, causes);
+        Ok(())
+    }
+
+    /// Changes the conditions that an I/O event waits for, whether it is added or not.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stale`], [`Error::Kind`], [`Error::Map`], [`Error::Update`]; the event is then as it was.
+    pub fn set_interest(&mut self, key: EventKey, interest: Interest) -> Result<(), Error> {
+        let index = self.slots.find(key)?;
+        let slot = self.slots.get_mut(index);
+        if !slot.flags.contains(Flags::IO) {
+            return Err(Error::Kind("interest"));
+        }
+        let old = std::mem::replace(&mut slot.interest, interest);
+        if old == interest || !slot.flags.contains(Flags::INSERTED) {
+            return Ok(());
+        }
+        let (fd, mode) = (slot.target, slot.mode);
+        let changed = self.remap(index, fd, Registration { interest, mode });
+        if changed.is_err() {
+            self.slots.get_mut(index).interest = old;
+        }
+        changed
+    }
+
+    /// Changes the priority of an event that is not active.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stale`], [`Error::Active`], [`Error::Priority`]; the priority is as it was.
+    #[doc(alias = "event_priority_set")]
+    pub fn set_priority(&mut self, key: EventKey, priority: u8) -> Result<(), Error> {
+        let index = self.slots.find(key)?;
+        let priority = self.check_priority(Some(priority))?;
+        if self.active.causes(index).is_some() {
+            return Err(Error::Active);
+        }
+        self.slots.get_mut(index).priority = priority;
+        Ok(())
+    }
+
+    /// Changes the timeout with which the event is added again, the period of a persistent one. A deadline that is
+    /// already set stays. `None`: no timeout.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stale`], [`Error::OutOfMemory`]; the timeout is as it was.
+    pub fn set_timeout(&mut self, key: EventKey, timeout: Option<Duration>) -> Result<(), Error> {
+        let index = self.slots.find(key)?;
+        match timeout {
+            Some(timeout) => {
+                self.reserve_timeout(index)?;
+                self.remember_timeout(index, timeout);
+            }
+            None => self.slots.get_mut(index).flags.remove(Flags::TIMEOUT),
+        }
+        Ok(())
+    }
+
+    /// Takes the deadline away and forgets the timeout; the rest of the event stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stale`].
+    #[doc(alias = "event_remove_timer")]
+    pub fn clear_timeout(&mut self, key: EventKey) -> Result<(), Error> {
+        let index = self.slots.find(key)?;
+        self.disarm_timer(index);
+        self.slots.get_mut(index).flags.remove(Flags::TIMEOUT);
+        Ok(())
+    }
+
+    fn check_priority(&self, asked: Option<u8>) -> Result<u8, Error> {
+        let available = self.active.priorities();
+        match asked {
+            None => Ok(available / 2),
+            Some(asked) if asked < available => Ok(asked),
+            Some(asked) => Err(Error::Priority { asked, available }),
+        }
+    }
+
+    fn reserve_timeout(&mut self, index: u32) -> Result<(), Error> {
+        let needed = index as usize + 1;
+        if needed > self.timeouts.len() {
+            self.timeouts
+                .try_reserve(needed - self.timeouts.len())
+                .map_err(|_| Error::OutOfMemory)?;
+            self.timeouts.resize(needed, 0);
+        }
+        Ok(())
+    }
+
+    fn remember_timeout(&mut self, index: u32, timeout: Duration) {
+        self.timeouts[index as usize] = nanoseconds(timeout);
+        self.slots.get_mut(index).flags |= Flags::TIMEOUT;
+    }
+
+    /// Sets the deadline; room for it was reserved.
+    fn arm(&mut self, index: u32, deadline: Deadline) {
+        if self
+            .active
+            .causes(index)
+            .is_some_and(|causes| causes.contains(Causes::TIMEOUT))
+        {
+            self.deactivate(index);
+        }
+        match deadline {
+            Deadline::At(deadline) => self.timers.set(index, deadline),
+            Deadline::After { now, timeout } => {
+                self.now = self.now.max(now);
+                self.remember_timeout(index, timeout);
+                self.timers.set_after(index, now, timeout);
+            }
+            Deadline::In { now, queue } => {
+                self.now = self.now.max(now);
+                self.remember_timeout(index, queue.timeout());
+                self.timers.set_in(index, now, queue);
+            }
+        }
+        self.slots.get_mut(index).flags |= Flags::TIMED;
+    }
+
+    /// Deletes the event from wherever it is.
+    pub(super) fn disarm(&mut self, index: u32) -> Result<(), Error> {
+        self.cancel_repeat(index);
+        self.disarm_timer(index);
+        self.deactivate(index);
+        self.unregister(index)
+    }
+
+    fn disarm_timer(&mut self, index: u32) {
+        let slot = self.slots.get_mut(index);
+        if slot.flags.contains(Flags::TIMED) {
+            slot.flags.remove(Flags::TIMED);
+            self.timers.cancel(index);
+        }
+    }
+
+    pub(super) fn deactivate(&mut self, index: u32) {
+        if self.active.remove(index).is_some() {
+            let slot = self.slots.get_mut(index);
+            slot.flags.remove(Flags::EXPIRED);
+            if slot.flags.contains(Flags::INTERNAL) {
+                self.active_internal -= 1;
+            }
+        }
+    }
+
+    /// Puts the event into the map of its kind and tells the kernel.
+    fn register(&mut self, index: u32) -> Result<(), Error> {
+        let slot = self.slots.get(index);
+        let (target, flags) = (slot.target, slot.flags);
+        if flags.contains(Flags::IO) {
+            let registration = Registration {
+                interest: slot.interest,
+                mode: slot.mode,
+            };
+            self.register_io(index, target, registration, flags)?;
+        }
+        #[cfg(feature = "signals")]
+        if flags.contains(Flags::SIGNAL) {
+            self.register_signal(index, target)?;
+        }
+        let slot = self.slots.get_mut(index);
+        slot.flags |= Flags::INSERTED;
+        if !flags.contains(Flags::INTERNAL) {
+            self.inserted += 1;
+        }
+        Ok(())
+    }
+
+    fn register_io(&mut self, index: u32, fd: RawFd, wanted: Registration, flags: Flags) -> Result<(), Error> {
+        // libevent's rule: a negative descriptor is accepted and never becomes ready by itself.
+        if fd < 0 {
+            return Ok(());
+        }
+        self.backend.supports(wanted)?;
+        self.fds.insert(fd, index, wanted)?;
+        if self.may_defer(flags) {
+            self.defer(fd);
+            return Ok(());
+        }
+        if let Err(error) = self.tell(fd) {
+            self.fds.remove(index);
+            return Err(error);
+        }
+        self.slots.get_mut(index).flags |= Flags::ACCEPTED;
+        Ok(())
+    }
+
+    /// Takes the event out of the map of its kind and tells the kernel.
+    fn unregister(&mut self, index: u32) -> Result<(), Error> {
+        let slot = self.slots.get_mut(index);
+        let flags = slot.flags;
+        if !flags.contains(Flags::INSERTED) {
+            return Ok(());
+        }
+        slot.flags.remove(Flags::INSERTED);
+        if !flags.contains(Flags::INTERNAL) {
+            self.inserted -= 1;
+        }
+        let target = slot.target;
+        #[cfg(feature = "signals")]
+        if flags.contains(Flags::SIGNAL) {
+            return self.unregister_signal(index, target);
+        }
+        if self.fds.remove(index).is_none() {
+            return Ok(());
+        }
+        if self.may_defer(flags) {
+            self.defer(target);
+            return Ok(());
+        }
+        self.tell(target)
+    }
+
+    /// Puts an event that is on the map there with another registration.
+    fn remap(&mut self, index: u32, fd: RawFd, wanted: Registration) -> Result<(), Error> {
+        self.backend.supports(wanted)?;
+        let Some((_, before)) = self.fds.registration(index) else {
+            return Ok(());
+        };
+        self.fds.remove(index);
+        if let Err(error) = self.fds.insert(fd, index, wanted) {
+            self.restore(fd, index, before);
+            return Err(error.into());
+        }
+        if self.may_defer(self.slots.get(index).flags) {
+            self.defer(fd);
+            return Ok(());
+        }
+        let told = self.tell(fd);
+        if told.is_err() {
+            self.fds.remove(index);
+            self.restore(fd, index, before);
+        }
+        told
+    }
+
+    /// Puts an event back where it just was, which cannot fail: the map had room for it.
+    fn restore(&mut self, fd: RawFd, index: u32, before: Registration) {
+        let restored = self.fds.insert(fd, index, before);
+        debug_assert!(restored.is_ok(), "the map has just held this event");
+    }
+
+    /// Whether the kernel need not be told before the next turn: it has accepted this descriptor before, and nobody can
+    /// have closed it since.
+    fn may_defer(&self, flags: Flags) -> bool {
+        if flags.contains(Flags::OWNED) {
+            flags.contains(Flags::ACCEPTED)
+        } else {
+            self.raw_changes == RawChanges::Deferred
+        }
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,142 @@
+//! The engine and its backend: telling changes, taking reports, starting anew.
+
+use std::io;
+use std::os::fd::RawFd;
+
+use ev_backend::{Backend, Change, Features, Waiter};
+use ev_map::Matched;
+
+use super::active::Pushed;
+use super::slots::Flags;
+use super::{Causes, Engine};
+use crate::Error;
+
+impl<B: Backend, P> Engine<B, P> {
+    /// Tells the backend what has changed for one descriptor, if anything.
+    pub(super) fn tell(&mut self, fd: RawFd) -> Result<(), Error> {
+        if let Some(change) = self.fds.change(fd) {
+            self.apply(&change)?;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, change: &Change) -> Result<(), Error> {
+        self.backend.update(change)?;
+        self.fds.commit(change);
+        self.unprepared |= !self.backend.features().contains(Features::CONCURRENT);
+        Ok(())
+    }
+
+    /// Leaves a descriptor's change to the next turn.
+    pub(super) fn defer(&mut self, fd: RawFd) {
+        self.fds.defer(fd);
+        self.unprepared = true;
+    }
+
+    /// Whether a loop that sleeps has to wake, for another reason than a deadline: because something is active, because a
+    /// change reaches the backend only with the next turn, because of a request to stop, or because nothing is left.
+    pub fn wants_turn(&self) -> bool {
+        self.unprepared || self.has_active() || self.stopping().is_some() || self.is_idle()
+    }
+
+    /// Tells the backend of all deferred changes that still make a difference.
+    pub(super) fn flush(&mut self) {
+        while let Some(change) = self.fds.next_deferred() {
+            if self.apply(&change).is_err() {
+                self.refuse(change.fd);
+            }
+        }
+    }
+
+    /// The backend refused a deferred change, so nobody is there to take its error: the descriptor's events are deleted
+    /// and called with `ERROR`.
+    fn refuse(&mut self, fd: RawFd) {
+        while let Some(index) = self.first_on(fd) {
+            let _ = self.disarm(index);
+            // The next time it is added, the kernel is asked at once.
+            self.slots.get_mut(index).flags.remove(Flags::ACCEPTED);
+            self.push(index, Causes::ERROR);
+        }
+    }
+
+    fn first_on(&self, fd: RawFd) -> Option<u32> {
+        self.fds.events_on(fd).next()
+    }
+
+    /// Hands the registrations to the waiter; part of [`begin_turn`](Self::begin_turn).
+    pub(super) fn prepare(&mut self, waiter: &mut B::Waiter) -> io::Result<()> {
+        self.flush();
+        self.backend.prepare(waiter)?;
+        self.unprepared = false;
+        Ok(())
+    }
+
+    /// Makes the events active whose descriptors the wait found ready.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's, when its set has to be rebuilt because a descriptor that was closed without being deleted goes on
+    /// reporting, and cannot be.
+    pub fn harvest(&mut self, waiter: &mut B::Waiter) -> io::Result<()> {
+        let Self {
+            fds,
+            active,
+            slots,
+            active_internal,
+            stale,
+            ..
+        } = self;
+        let mut first_stale = None;
+        let mut again = false;
+        waiter.for_each(|tag, readiness| {
+            let matched = fds.matching(tag, readiness, |index, hit| {
+                let slot = slots.get(index);
+                let pushed = active.push(index, slot.priority, hit.into());
+                if slot.flags.contains(Flags::INTERNAL) && pushed == Pushed::Queued {
+                    *active_internal += 1;
+                }
+            });
+            if matched == Matched::Stale {
+                again |= *stale == Some(tag);
+                first_stale = first_stale.or(Some(tag));
+            }
+        });
+        self.stale = first_stale;
+        // One stale report may have been on its way when the descriptor was deleted. The same one again means that the
+        // file lives on in a duplicate, which only a new kernel object is rid of.
+        if again { self.rebuild() } else { Ok(()) }
+    }
+
+    /// Starts anew with an empty kernel object, and registers everything at the next turn.
+    fn rebuild(&mut self) -> io::Result<()> {
+        self.backend.reset()?;
+        self.fds.forget_told();
+        self.stale = None;
+        Ok(())
+    }
+
+    /// Makes the engine usable in a child process after `fork`, with a kernel object, signal pipe and notifier of its
+    /// own; the parent's are not touched. Events, deadlines and activations survive; edge-triggered readiness is
+    /// reported anew.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's. The engine should then be dropped.
+    #[doc(alias = "event_reinit")]
+    pub fn reinit(&mut self) -> Result<(), Error> {
+        self.rebuild()?;
+        self.reinit_internals()
+    }
+
+    /// Puts an event at the end of its queue, and notices when that is more urgent than what is being processed.
+    pub(super) fn push(&mut self, index: u32, causes: Causes) {
+        let slot = self.slots.get(index);
+        let pushed = self.active.push(index, slot.priority, causes);
+        if pushed == Pushed::Queued {
+            if slot.flags.contains(Flags::INTERNAL) {
+                self.active_internal += 1;
+            }
+            self.run.notice(slot.priority);
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The loop as a state machine: no callback is called here, no lock taken, no clock read, and nothing sleeps.
+//!
+//! An [`Engine`] holds the events and all that is known of them; a *driver* reads the clock, sleeps in the backend's
+//! [`Waiter`](ev_backend::Waiter) and calls what the engine hands out. [`EventLoop`](crate::EventLoop) and
+//! [`SharedLoop`](crate::SharedLoop) are such drivers. Write your own to call something that is not a boxed closure, or
+//! to lock differently; otherwise use one of these two.
+//!
+//! ```text
+//!            driver                                engine
+//!   ┌─► begin_turn(now) ──────────────► flush changes, compute the timeout
+//!   │   waiter.wait(timeout)
+//!   │   harvest(&mut waiter) ─────────► reports ─► fd map ─► active queues
+//!   │   expire(now) ──────────────────► deadlines ────────► active queues
+//!   │   next_active() ────────────────► takes an event and its payload out
+//!   │   … call the payload …           (it may insert, add, delete, remove, activate any event, itself included)
+//!   │   finish(key, payload) ─────────► puts the payload back, unless the event was removed
+//!   └── end_turn()
+//! ```
+//!
+//! Invariants:
+//! 1. A slot's `INSERTED` flag is set exactly while its id is in the fd map or the signal map, and `TIMED` exactly while
+//!    it has a deadline in the timers.
+//! 2. `inserted` counts the inserted events that are not internal.
+//! 3. Maps, timers and queues have room for every occupied slot, so that activating and expiring need no memory.
+//! 4. A descriptor whose wishes differ from what the backend was told is on the fd map's list of deferred changes.
+//! 5. While a callback runs, `running` names its event and that slot's payload is with the driver.
+
+mod active;
+mod arm;
+mod internal;
+mod kernel;
+mod slots;
+mod spec;
+mod turn;
+
+use std::fmt;
+use std::num::NonZeroU8;
+use std::time::Duration;
+
+use ev_backend::{Backend, Features, Tag};
+use ev_map::{FdMap, SignalMap};
+use ev_timer::{SameDuration, Time, Timers};
+
+pub(crate) use self::spec::Arming;
+pub use self::spec::{Deadline, Spec, Target};
+pub use self::turn::{Held, Outcome, RunMode, Step, Stop, Taken};
+
+use self::active::ActiveQueues;
+use self::internal::Internals;
+use self::slots::{Flags, Slots};
+use self::turn::Run;
+use crate::{Causes, Error, EventKey};
+
+/// When the kernel is told about a raw descriptor's change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum RawChanges {
+    /// At once: its answer is the operation's result.
+    #[default]
+    Immediate,
+    /// At the next turn, if the change still makes a difference then; a refusal is reported to the event's callback
+    /// with [`Causes::ERROR`].
+    Deferred,
+}
+
+/// The events of one loop, on backend `B`, each with a payload `P`. See the [module](self).
+pub struct Engine<B: Backend, P> {
+    backend: B,
+    slots: Slots<P>,
+    fds: FdMap,
+    signals: SignalMap,
+    timers: Timers,
+    /// The remembered timeout of each event in nanoseconds, for events with `Flags::TIMEOUT`; as long as the largest
+    /// index among them.
+    timeouts: Vec<u64>,
+    active: ActiveQueues,
+    internals: Internals,
+    raw_changes: RawChanges,
+    /// The waiter does not know yet of some change.
+    unprepared: bool,
+    inserted: usize,
+    active_internal: usize,
+    run: Run,
+    /// The latest reading of the clock that the driver gave.
+    now: Time,
+    running: Option<EventKey>,
+    /// The tag of a report that matched no registration at the last harvest.
+    stale: Option<Tag>,
+}
+
+/// What becomes of the payload of a removed event.
+#[derive(Debug)]
+pub enum Removed<P> {
+    /// It is the caller's.
+    Payload(P),
+    /// The event's callback runs; [`Engine::finish`] hands the payload out.
+    Running,
+}
+
+impl<B: Backend, P> Engine<B, P> {
+    /// An engine without events, with that many priorities.
+    pub fn new(backend: B, priorities: NonZeroU8, raw_changes: RawChanges) -> Self {
+        Self {
+            backend,
+            slots: Slots::new(),
+            fds: FdMap::new(),
+            signals: SignalMap::new(),
+            timers: Timers::new(),
+            timeouts: Vec::new(),
+            active: ActiveQueues::new(priorities.get()),
+            internals: Internals::default(),
+            raw_changes,
+            unprepared: false,
+            inserted: 0,
+            active_internal: 0,
+            run: Run::default(),
+            now: Time::ZERO,
+            running: None,
+            stale: None,
+        }
+    }
+
+    /// The name of the backend.
+    #[doc(alias = "event_base_get_method")]
+    pub fn backend_name(&self) -> &'static str {
+        self.backend.name()
+    }
+
+    /// What the backend can do.
+    #[doc(alias = "event_base_get_features")]
+    pub fn features(&self) -> Features {
+        self.backend.features()
+    }
+
+    /// The number of priorities.
+    #[doc(alias = "event_base_get_npriorities")]
+    pub fn priorities(&self) -> u8 {
+        self.active.priorities()
+    }
+
+    /// The number of events, added or not; internal ones are not counted.
+    pub fn len(&self) -> usize {
+        self.slots.len() - self.internals.len()
+    }
+
+    /// Whether there are no events.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether no event is added and none is active: nothing can happen any more by itself.
+    pub fn is_idle(&self) -> bool {
+        self.inserted == 0 && self.timers.is_empty() && self.active.len() == self.active_internal
+    }
+
+    /// Whether any event has a deadline, so that the driver has to read the clock.
+    #[inline]
+    pub fn has_deadlines(&self) -> bool {
+        !self.timers.is_empty()
+    }
+
+    /// When the loop has to be awake because of a deadline: the earliest one, or earlier.
+    pub fn next_wake(&self) -> Option<Time> {
+        self.timers.next_wake()
+    }
+
+    /// Whether any event is active.
+    pub fn has_active(&self) -> bool {
+        self.active.len() > 0
+    }
+
+    /// Whether the event exists.
+    pub fn contains(&self, key: EventKey) -> bool {
+        self.slots.find(key).is_ok()
+    }
+
+    /// The keys of all events.
+    #[doc(alias = "event_base_foreach_event")]
+    pub fn keys(&self) -> impl Iterator<Item = EventKey> + '_ {
+        self.slots.keys()
+    }
+
+    /// The event whose callback runs.
+    #[doc(alias = "event_base_get_running_event")]
+    pub fn running(&self) -> Option<EventKey> {
+        self.running
+    }
+
+    /// Whether the event waits for its descriptor or signal, or for a deadline.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stale`].
+    #[doc(alias = "event_pending")]
+    pub fn is_pending(&self, key: EventKey) -> Result<bool, Error> {
+        let index = self.slots.find(key)?;
+        Ok(self.slots.get(index).flags.intersects(Flags::INSERTED | Flags::TIMED))
+    }
+
+    /// The reasons for which the event is active, `None` if it is not.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stale`].
+    pub fn causes(&self, key: EventKey) -> Result<Option<Causes>, Error> {
+        let index = self.slots.find(key)?;
+        Ok(self.active.causes(index))
+    }
+
+    /// When the event times out, `None` if it does not.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stale`].
+    pub fn deadline(&self, key: EventKey) -> Result<Option<Time>, Error> {
+        let index = self.slots.find(key)?;
+        Ok(self.timers.deadline(index))
+    }
+
+    /// The timeout with which the event is added again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stale`].
+    pub fn timeout(&self, key: EventKey) -> Result<Option<Duration>, Error> {
+        let index = self.slots.find(key)?;
+        let timed = self.slots.get(index).flags.contains(Flags::TIMEOUT);
+        Ok(timed.then(|| Duration::from_nanos(self.timeouts[index as usize])))
+    }
+
+    /// Announces that many events will have this timeout; see [`Deadline::In`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfMemory`] after 256 different durations.
+    #[doc(alias = "event_base_init_common_timeout")]
+    pub fn same_duration(&mut self, timeout: Duration) -> Result<SameDuration, Error> {
+        self.timers.same_duration(timeout).map_err(|_| Error::OutOfMemory)
+    }
+}
+
+impl<B: Backend, P> fmt::Debug for Engine<B, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("backend", &self.backend.name())
+            .field("events", &self.len())
+            .field("inserted", &self.inserted)
+            .field("deadlines", &self.timers.len())
+            .field("active", &self.active.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,211 @@
+//! The events themselves: a slab of slots, named by index and generation.
+//!
+//! Invariants:
+//! 1. A vacant slot is either on the free list (`target` is the next index) or retired.
+//! 2. A slot's generation grows by one when its event is removed, so an old key never matches again.
+//! 3. `payload` is `None` in a vacant slot, in an internal event, and while the event's callback runs.
+
+use std::num::NonZeroU32;
+
+use bitflags::bitflags;
+use ev_backend::{Interest, Mode};
+
+use crate::{Error, EventKey};
+
+const NIL: i32 = -1;
+/// Index + 1 is kept in an `i32` on the free list, and ev-timer numbers timers below 2^31.
+const MAX_EVENTS: usize = i32::MAX as usize - 1;
+
+bitflags! {
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) struct Flags: u16 {
+        const OCCUPIED = 1 << 0;
+        /// `target` is a descriptor.
+        const IO = 1 << 1;
+        /// `target` is a signal.
+        const SIGNAL = 1 << 2;
+        const PERSISTENT = 1 << 3;
+        /// The library's own: not counted, and handled by the engine in place of a callback.
+        const INTERNAL = 1 << 4;
+        /// In the fd map or the signal map.
+        const INSERTED = 1 << 5;
+        /// Has a deadline in the timers.
+        const TIMED = 1 << 6;
+        /// Has a remembered timeout, see `Engine::timeouts`.
+        const TIMEOUT = 1 << 7;
+        /// Became active by its deadline; its next one is already set.
+        const EXPIRED = 1 << 8;
+        /// Nobody can close the descriptor behind the loop's back: changes may wait for the next turn.
+        const OWNED = 1 << 9;
+        /// The kernel has accepted the descriptor before.
+        const ACCEPTED = 1 << 10;
+        /// Its callback is being called.
+        const RUNNING = 1 << 11;
+    }
+}
+
+pub(crate) struct Slot<P> {
+    pub(crate) payload: Option<P>,
+    generation: NonZeroU32,
+    /// Descriptor or signal; in a vacant slot the next vacant one.
+    pub(crate) target: i32,
+    pub(crate) flags: Flags,
+    pub(crate) priority: u8,
+    pub(crate) interest: Interest,
+    pub(crate) mode: Mode,
+}
+
+pub(crate) struct Slots<P> {
+    entries: Vec<Slot<P>>,
+    free: i32,
+    occupied: usize,
+}
+
+impl<P> Slots<P> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            slots: Vec::new(),
+            free: NIL,
+            occupied: 0,
+        }
+    }
+
+    /// The index that the next [`Slots::occupy`] will use, with memory for it.
+    pub(crate) fn reserve(&mut self) -> Result<u32, Error> {
+        if self.free != NIL {
+            return Ok(self.free as u32);
+        }
+        if self.entries.len() >= MAX_EVENTS {
+            return Err(Error::OutOfMemory);
+        }
+        self.entries.try_reserve(1).map_err(|_| Error::OutOfMemory)?;
+        Ok(self.entries.len() as u32)
+    }
+
+    /// Fills the slot that [`Slots::reserve`] named.
+    pub(crate) fn occupy(&mut self, target: i32, flags: Flags, priority: u8, interest: Interest, mode: Mode) -> u32 {
+        self.occupied += 1;
+        let flags = flags | Flags::OCCUPIED;
+        if self.free == NIL {
+            let generation = NonZeroU32::MIN;
+            self.entries.push(Slot {
+                payload: None,
+                generation,
+                target,
+                flags,
+                priority,
+                interest,
+                mode,
+            });
+            return self.entries.len() as u32 - 1;
+        }
+        let index = self.free as u32;
+        let slot = &mut self.entries[index as usize];
+        self.free = slot.target;
+        *slot = Slot {
+            payload: None,
+            generation: slot.generation,
+            target,
+            flags,
+            priority,
+            interest,
+            mode,
+        };
+        index
+    }
+
+    /// Empties a slot and ends the life of its keys.
+    pub(crate) fn vacate(&mut self, index: u32) -> Option<P> {
+        self.occupied -= 1;
+        let slot = &mut self.entries[index as usize];
+        let payload = slot.payload.take();
+        slot.flags = Flags::empty();
+        // A slot whose generations are used up stays vacant for ever.
+        if let Some(next) = slot.generation.checked_add(1) {
+            slot.generation = next;
+            slot.target = self.free;
+            self.free = index as i32;
+        }
+        payload
+    }
+
+    #[inline]
+    pub(crate) fn key(&self, index: u32) -> EventKey {
+        EventKey::new(index, self.entries[index as usize].generation)
+    }
+
+    /// The slot's index, if the key is not stale.
+    #[inline]
+    pub(crate) fn find(&self, key: EventKey) -> Result<u32, Error> {
+        match self.entries.get(key.index() as usize) {
+            Some(slot) if slot.generation == key.generation() && slot.flags.contains(Flags::OCCUPIED) => {
+                Ok(key.index())
+            }
+            _ => Err(Error::Stale),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, index: u32) -> &Slot<P> {
+        &self.entries[index as usize]
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, index: u32) -> &mut Slot<P> {
+        &mut self.entries[index as usize]
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.occupied
+    }
+
+    /// Keys of all events that are not internal.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = EventKey> + '_ {
+        let own = |slot: &Slot<P>| slot.flags & (Flags::OCCUPIED | Flags::INTERNAL) == Flags::OCCUPIED;
+        let occupied = self.entries.iter().enumerate().filter(move |(_, slot)| own(slot));
+        occupied.map(|(index, slot)| EventKey::new(index as u32, slot.generation))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn occupy(slots: &mut Slots<&'static str>, payload: &'static str) -> EventKey {
+        let reserved = slots.reserve().unwrap();
+        let index = slots.occupy(0, Flags::empty(), 0, Interest::empty(), Mode::Level);
+        assert_eq!(index, reserved);
+        slots.get_mut(index).payload = Some(payload);
+        slots.key(index)
+    }
+
+    #[test]
+    fn a_reused_slot_has_a_new_key() {
+        let mut slots = Slots::new();
+        let first = occupy(&mut slots, "first");
+        assert_eq!(slots.vacate(first.index()), Some("first"));
+        let second = occupy(&mut slots, "second");
+        assert_eq!(second.index(), first.index());
+        assert!(slots.find(first).is_err());
+        assert_eq!(slots.find(second).ok(), Some(second.index()));
+    }
+
+    #[test]
+    fn a_slot_without_generations_is_retired() {
+        let mut slots = Slots::new();
+        let first = occupy(&mut slots, "first");
+        slots.get_mut(first.index()).generation = NonZeroU32::MAX;
+        slots.vacate(first.index());
+        let last_key = EventKey::new(first.index(), NonZeroU32::MAX);
+        assert!(
+            slots.find(last_key).is_err(),
+            "vacant, though the generation is the same"
+        );
+        assert_ne!(occupy(&mut slots, "second").index(), first.index());
+    }
+
+    #[test]
+    fn a_slot_is_half_a_cache_line() {
+        assert_eq!(size_of::<Slot<Box<dyn FnMut()>>>(), 32);
+    }
+}

@@ -1,0 +1,394 @@
+//! Running: what a turn is, which event is called next, and when the loop ends.
+//!
+//! A turn processes one priority (libevent's rule): the most urgent one that has active events, completely, and then
+//! the kernel is asked again, so that urgent work found there goes before less urgent work at hand. Only where a
+//! priority held nothing but the library's own events does the turn go on to the next one.
+
+use std::io;
+use std::time::Duration;
+
+use bitflags::bitflags;
+use ev_backend::Backend;
+use ev_timer::Time;
+
+use super::slots::Flags;
+use super::{Engine, Removed};
+use crate::{Causes, EventKey, Fired};
+
+bitflags! {
+    /// How long a loop runs, in addition to being stopped.
+    ///
+    /// | mode | waits | returns |
+    /// |---|---|---|
+    /// | `UNTIL_EMPTY` (none) | yes | when no event is added or active |
+    /// | `FOREVER` | yes | when stopped |
+    /// | `ONCE` | until something is active | when everything active was called, of all priorities |
+    /// | `ONCE \| NON_BLOCKING` | no | after one pass |
+    /// | `NON_BLOCKING` | no | when a pass finds nothing active |
+    ///
+    /// `FOREVER` combines with the others: an empty loop is then not a reason to return.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+    #[doc(alias = "EVLOOP_ONCE")]
+    pub struct RunMode: u8 {
+        /// Returns once everything that became active has been called.
+        const ONCE = 1 << 0;
+        /// Never waits.
+        #[doc(alias = "EVLOOP_NONBLOCK")]
+        const NON_BLOCKING = 1 << 1;
+        /// Does not return for want of events.
+        #[doc(alias = "EVLOOP_NO_EXIT_ON_EMPTY")]
+        const FOREVER = 1 << 2;
+        /// Runs until no event is added or active.
+        const UNTIL_EMPTY = 0;
+    }
+}
+
+/// Why a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// No event was added or active.
+    Empty,
+    /// It was asked to stop.
+    Stopped,
+    /// The pass that [`RunMode::ONCE`] or [`RunMode::NON_BLOCKING`] asked for is over.
+    Passed,
+}
+
+/// How soon a loop stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stop {
+    /// When the turn's priority has been processed: everything active of the same priority is still called.
+    #[doc(alias = "event_base_loopexit")]
+    AfterTurn,
+    /// After the callback that runs. Other active events stay active for the next run.
+    #[doc(alias = "event_base_loopbreak")]
+    Now,
+}
+
+/// What the driver does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The run is over.
+    Leave(Outcome),
+    /// Sleep for at most that long, `None`: until something comes.
+    Wait(Option<Duration>),
+}
+
+/// An event taken out to be called.
+#[derive(Debug)]
+pub struct Taken<P> {
+    /// What its callback is told; names the event.
+    pub fired: Fired,
+    /// Its payload, to be given back to [`Engine::finish`].
+    pub payload: P,
+}
+
+/// A signal that was delivered several times: its callback is called once for each.
+#[derive(Clone, Copy)]
+struct Repeat {
+    index: u32,
+    left: u32,
+}
+
+/// The state of a run, and of the turn within it.
+#[derive(Default)]
+pub(super) struct Run {
+    mode: RunMode,
+    stop: Option<Stop>,
+    /// The priority that this turn processes, once it is known.
+    priority: Option<u8>,
+    /// A callback was called in this turn.
+    called: bool,
+    /// Something was active when the turn began to process.
+    found: bool,
+    /// The turn ends after the current callback.
+    restart: bool,
+    repeat: Option<Repeat>,
+}
+
+impl Run {
+    /// An event of that priority became active: one more urgent than what is being processed ends the turn.
+    pub(super) fn notice(&mut self, priority: u8) {
+        if self.priority.is_some_and(|current| priority < current) {
+            self.restart = true;
+        }
+    }
+}
+
+impl<B: Backend, P> Engine<B, P> {
+    /// Begins a run. A request to stop that came before is honoured by it.
+    pub fn begin_run(&mut self, mode: RunMode) {
+        self.run = Run {
+            mode,
+            stop: self.run.stop,
+            ..Run::default()
+        };
+    }
+
+    /// Asks the run, or the next one if none is under way, to end.
+    pub fn stop(&mut self, stop: Stop) {
+        self.run.stop = self.run.stop.max(Some(stop));
+    }
+
+    /// Withdraws a request to stop, and returns it.
+    pub fn take_stop(&mut self) -> Option<Stop> {
+        self.run.stop.take()
+    }
+
+    /// Whether the run was asked to stop.
+    #[doc(alias = "event_base_got_break")]
+    pub fn stopping(&self) -> Option<Stop> {
+        self.run.stop
+    }
+
+    /// Ends the turn after the callback that runs: the kernel is asked again before other active events are called.
+    #[doc(alias = "event_base_loopcontinue")]
+    pub fn restart(&mut self) {
+        self.run.restart = true;
+    }
+
+    /// Begins a turn: decides whether the run ends, tells the backend what has changed, and computes how long to sleep.
+    ///
+    /// `now` is read only if [`has_deadlines`](Self::has_deadlines). `held` says that the driver has work of its own:
+    /// the loop then neither ends for want of events nor sleeps.
+    ///
+    /// # Errors
+    ///
+    /// The backend's.
+    pub fn begin_turn(&mut self, now: Time, held: Held, waiter: &mut B::Waiter) -> io::Result<Step> {
+        self.run.restart = false;
+        self.run.priority = None;
+        self.run.called = false;
+        if self.run.stop.take().is_some() {
+            return Ok(Step::Leave(Outcome::Stopped));
+        }
+        let busy = held == Held::Work;
+        if !busy && !self.run.mode.contains(RunMode::FOREVER) && self.is_idle() {
+            return Ok(Step::Leave(Outcome::Empty));
+        }
+        self.prepare(waiter)?;
+        let timeout = if busy || self.has_active() || self.run.mode.contains(RunMode::NON_BLOCKING) {
+            Some(Duration::ZERO)
+        } else {
+            self.timers.next_wake().map(|wake| wake.saturating_duration_since(now))
+        };
+        let slots = &self.slots;
+        self.active.promote_later(|index| slots.get(index).priority);
+        Ok(Step::Wait(timeout))
+    }
+
+    /// Makes the events active whose deadlines are not after `now`, and sets the next deadline of periodic ones.
+    pub fn expire(&mut self, now: Time) {
+        self.now = now;
+        while let Some((index, deadline)) = self.timers.pop_expired(now) {
+            let flags = self.slots.get(index).flags;
+            self.slots.get_mut(index).flags.remove(Flags::TIMED);
+            if is_periodic(flags) {
+                self.rearm(index, next_in_phase(deadline, self.timeouts[index as usize], now));
+                self.slots.get_mut(index).flags |= Flags::EXPIRED;
+            } else if !flags.contains(Flags::PERSISTENT) && self.active.causes(index).is_none() {
+                // Whichever comes first deletes the event. A backend that refuses to forget the descriptor reports it
+                // as stale later, which is harmless.
+                let _ = self.disarm(index);
+            }
+            self.push(index, Causes::TIMEOUT);
+        }
+    }
+
+    fn rearm(&mut self, index: u32, deadline: Time) {
+        self.timers.set(index, deadline);
+        self.slots.get_mut(index).flags |= Flags::TIMED;
+    }
+
+    /// Takes the next event to be called; `None` when this turn is over.
+    #[inline]
+    pub fn next_active(&mut self) -> Option<Taken<P>> {
+        if self.run.repeat.is_some() {
+            return self.next_repeat();
+        }
+        loop {
+            let index = self.pick()?;
+            let flags = self.slots.get(index).flags;
+            if flags.contains(Flags::INTERNAL) {
+                self.deactivate(index);
+                self.run_internal(index);
+                continue;
+            }
+            let causes = self.active.causes(index).unwrap_or_default();
+            self.leave_queue(index, flags, causes);
+            if flags.contains(Flags::SIGNAL) && causes.contains(Causes::SIGNAL) {
+                self.begin_repeat(index);
+            }
+            if let Some(taken) = self.take(index, causes) {
+                return Some(taken);
+            }
+        }
+    }
+
+    /// The index of the event that is next in line.
+    #[inline]
+    fn pick(&mut self) -> Option<u32> {
+        if self.run.stop == Some(Stop::Now) || self.run.restart && self.run.called {
+            return None;
+        }
+        if let Some(priority) = self.run.priority {
+            if let Some(index) = self.active.first(priority) {
+                return Some(index);
+            }
+            if self.run.called {
+                return None;
+            }
+        }
+        let priority = self.active.most_urgent()?;
+        self.run.priority = Some(priority);
+        self.run.found = true;
+        self.active.first(priority)
+    }
+
+    /// Takes an event off its queue, and further: a one-shot event is deleted before it is called, a periodic one gets
+    /// its next deadline.
+    #[inline]
+    fn leave_queue(&mut self, index: u32, flags: Flags, causes: Causes) {
+        if !flags.contains(Flags::PERSISTENT) {
+            // As in `expire`: a refusal is harmless.
+            let _ = self.disarm(index);
+            return;
+        }
+        self.active.remove(index);
+        if is_periodic(flags) {
+            if flags.contains(Flags::EXPIRED) {
+                self.slots.get_mut(index).flags.remove(Flags::EXPIRED);
+            } else {
+                self.push_back(index, causes);
+            }
+        }
+    }
+
+    /// An activation other than by deadline starts the period anew.
+    #[inline]
+    fn push_back(&mut self, index: u32, causes: Causes) {
+        let period = self.timeouts[index as usize];
+        let scheduled = if causes.contains(Causes::TIMEOUT) {
+            self.timers.deadline(index)
+        } else {
+            None
+        };
+        self.rearm(
+            index,
+            match scheduled {
+                Some(deadline) => next_in_phase(deadline, period, self.now),
+                None => after(self.now, period),
+            },
+        );
+    }
+
+    #[inline]
+    fn take(&mut self, index: u32, causes: Causes) -> Option<Taken<P>> {
+        let key = self.slots.key(index);
+        let slot = self.slots.get_mut(index);
+        let payload = slot.payload.take()?;
+        slot.flags |= Flags::RUNNING;
+        self.run.called = true;
+        self.running = Some(key);
+        Some(Taken {
+            fired: Fired::new(key, causes),
+            payload,
+        })
+    }
+
+    /// Ends what [`next_active`](Self::next_active) began. Returns the payload if the event was removed meanwhile: the
+    /// driver drops it, outside its lock.
+    #[inline]
+    pub fn finish(&mut self, key: EventKey, payload: P) -> Option<P> {
+        self.running = None;
+        let Ok(index) = self.slots.find(key) else {
+            return Some(payload);
+        };
+        let slot = self.slots.get_mut(index);
+        slot.flags.remove(Flags::RUNNING);
+        slot.payload = Some(payload);
+        None
+    }
+
+    /// Ends what [`next_active`](Self::next_active) began when the callback panicked: the event is removed.
+    pub fn abandon(&mut self, key: EventKey) {
+        self.running = None;
+        self.run.repeat = None;
+        let removed = self.remove(key);
+        debug_assert!(
+            !matches!(removed, Ok(Removed::Payload(_))),
+            "the driver holds the payload"
+        );
+    }
+
+    /// Tells the engine that the driver called something of its own in this turn.
+    pub fn count_as_called(&mut self) {
+        self.run.called = true;
+        self.run.found = true;
+    }
+
+    /// Ends a turn. Answers the outcome if the run ends with it.
+    pub fn end_turn(&mut self) -> Option<Outcome> {
+        self.run.priority = None;
+        let mode = self.run.mode;
+        if self.run.stop.take().is_some() {
+            return Some(Outcome::Stopped);
+        }
+        let found = std::mem::take(&mut self.run.found);
+        let over = if found {
+            mode.contains(RunMode::ONCE) && self.run.called && !self.has_active()
+        } else {
+            mode.contains(RunMode::NON_BLOCKING)
+        };
+        over.then_some(Outcome::Passed)
+    }
+
+    fn begin_repeat(&mut self, index: u32) {
+        let count = self.internals.take_count(index);
+        if count > 1 {
+            self.run.repeat = Some(Repeat { index, left: count - 1 });
+        }
+    }
+
+    fn next_repeat(&mut self) -> Option<Taken<P>> {
+        let Repeat { index, left } = self.run.repeat.take()?;
+        if self.run.stop == Some(Stop::Now) {
+            return None;
+        }
+        if left > 1 {
+            self.run.repeat = Some(Repeat { index, left: left - 1 });
+        }
+        self.take(index, Causes::SIGNAL)
+    }
+
+    /// Deleting a signal event in its callback takes back the deliveries that are left.
+    pub(super) fn cancel_repeat(&mut self, index: u32) {
+        if self.run.repeat.is_some_and(|repeat| repeat.index == index) {
+            self.run.repeat = None;
+        }
+    }
+}
+
+/// Whether a driver has work of its own waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// It has not.
+    Nothing,
+    /// It has: posted closures, say.
+    Work,
+}
+
+/// Whether the event gets a new deadline by itself. A signal event does not: libevent's rule.
+fn is_periodic(flags: Flags) -> bool {
+    flags & (Flags::PERSISTENT | Flags::TIMEOUT | Flags::SIGNAL) == Flags::PERSISTENT | Flags::TIMEOUT
+}
+
+fn after(now: Time, nanoseconds: u64) -> Time {
+    now.saturating_add(Duration::from_nanos(nanoseconds))
+}
+
+/// The next deadline of a periodic event: one period after the last, unless that has passed as well.
+fn next_in_phase(deadline: Time, period: u64, now: Time) -> Time {
+    let next = after(deadline, period);
+    if next < now { after(now, period) } else { next }
+}

@@ -1,0 +1,111 @@
+//! What can go wrong, and what is then the state.
+
+use std::fmt;
+use std::io;
+
+use ev_backend::{OpenError, UpdateError};
+use ev_map::MapError;
+use thiserror::Error;
+
+/// Why an operation on a loop failed. The loop is as it was before, unless the operation's documentation says otherwise.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The key's event was removed, or belongs to another loop.
+    #[error("the event no longer exists")]
+    Stale,
+    /// There is no memory, or no index, for one more event.
+    #[error("no room for another event")]
+    OutOfMemory,
+    /// The priority is not below the loop's number of priorities.
+    #[error("priority {asked} of {available}")]
+    Priority {
+        /// The priority that was asked for.
+        asked: u8,
+        /// The loop's number of priorities.
+        available: u8,
+    },
+    /// The event is active: its priority cannot change now.
+    #[error("the event is active")]
+    Active,
+    /// The operation is for another kind of event.
+    #[error("this kind of event has no {0}")]
+    Kind(&'static str),
+    /// The events on a descriptor or signal do not go together.
+    #[error(transparent)]
+    Map(#[from] MapError),
+    /// The backend or the kernel refused the descriptor.
+    #[error(transparent)]
+    Update(#[from] UpdateError),
+    /// The signal cannot be watched.
+    #[cfg(feature = "signals")]
+    #[error(transparent)]
+    Signal(#[from] ev_signal::SignalError),
+    /// Deleting would wait for a callback that itself waits for this thread.
+    #[cfg(feature = "threads")]
+    #[error("deleting this event here would never end: its callback waits for this thread")]
+    Deadlock,
+    /// The loop has been dropped.
+    #[error("the loop no longer exists")]
+    Gone,
+    /// No backend fits the settings.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The kernel refused something else.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match error {
+            Error::Io(error) => return error,
+            Error::Update(error) => return error.into(),
+            Error::Stale | Error::Gone => io::ErrorKind::NotFound,
+            Error::OutOfMemory => io::ErrorKind::OutOfMemory,
+            Error::Open(_) => io::ErrorKind::Unsupported,
+            _ => io::ErrorKind::InvalidInput,
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// A refused value with the reason: what was to be inserted or posted comes back to its owner.
+pub struct Rejected<T> {
+    /// Why.
+    pub error: Error,
+    /// What was refused, unchanged.
+    pub value: T,
+}
+
+impl<T> fmt::Debug for Rejected<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rejected")
+            .field("error", &self.error)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Display for Rejected<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<T> std::error::Error for Rejected<T> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+impl<T> From<Rejected<T>> for Error {
+    fn from(rejected: Rejected<T>) -> Self {
+        rejected.error
+    }
+}
+
+impl<T> From<Rejected<T>> for io::Error {
+    fn from(rejected: Rejected<T>) -> Self {
+        rejected.error.into()
+    }
+}

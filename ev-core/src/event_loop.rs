@@ -1,0 +1,262 @@
+//! The loop for one thread.
+
+use std::fmt;
+use std::io;
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+use ev_backend::{AnyBackend, Backend, Waiter};
+
+use crate::engine::{Engine, Held, Outcome, RunMode, Step, Taken};
+use crate::reactor::{Callback, Reactor};
+use crate::{Config, Error, EventKey, Fired};
+
+/// An event loop that belongs to one thread and lends its state `S` to every callback.
+///
+/// Callbacks need not be `Send`, there is no lock, and the state needs no `Rc<RefCell<…>>`: [`run`](Self::run) borrows it,
+/// and each callback gets it as `cx.state`. Other threads reach the loop through a [`Remote`](crate::Remote). Where other
+/// threads are to add and delete events directly, take [`SharedLoop`](crate::SharedLoop).
+///
+/// What may be done with events, outside a run and in callbacks, is documented at [`Reactor`], to which the loop
+/// dereferences.
+///
+/// ```
+/// use std::time::Duration;
+/// use ev_core::{EventLoop, Timer};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let mut lp = EventLoop::<Vec<&str>>::new()?;
+/// lp.insert(Timer::after(Duration::from_millis(2)), |cx, (), _| cx.state.push("second"))?;
+/// lp.insert(Timer::after(Duration::from_millis(1)), |cx, (), _| cx.state.push("first"))?;
+///
+/// let mut log = vec![];
+/// lp.run(&mut log)?;
+/// assert_eq!(log, ["first", "second"]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Panics in callbacks
+///
+/// A panic goes on to the caller of `run`. The event whose callback panicked is removed; the others are as they were, and
+/// the loop can be run again.
+#[doc(alias = "event_base")]
+pub struct EventLoop<S, B: Backend = AnyBackend> {
+    reactor: Reactor<S, B>,
+    waiter: B::Waiter,
+}
+
+impl<S> EventLoop<S> {
+    /// A loop with the default settings; see [`Config`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Open`] when no backend can be opened, for want of descriptors in the first place.
+    #[doc(alias = "event_base_new")]
+    pub fn new() -> Result<Self, Error> {
+        Self::with_config(&Config::new())
+    }
+
+    /// A loop with settings of your own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Open`] when none of the allowed backends has what is required or can be opened. It names each candidate
+    /// and why it was passed over.
+    #[doc(alias = "event_base_new_with_config")]
+    pub fn with_config(config: &Config) -> Result<Self, Error> {
+        let (backend, waiter) = config.backend.open()?;
+        Ok(Self::with_backend(backend, waiter, config))
+    }
+}
+
+impl<S, B: Backend> EventLoop<S, B> {
+    /// A loop on a backend of your own. The settings' choice of backends is not used.
+    pub fn with_backend(backend: B, waiter: B::Waiter, config: &Config) -> Self {
+        let engine = Engine::new(backend, config.priorities, config.raw_changes);
+        Self {
+            reactor: Reactor::new(engine, config.clock),
+            waiter,
+        }
+    }
+
+    /// Runs until no event is added or active, or until stopped.
+    ///
+    /// # Errors
+    ///
+    /// The backend's; the loop can be run again.
+    #[doc(alias = "event_base_dispatch")]
+    pub fn run(&mut self, state: &mut S) -> io::Result<Outcome> {
+        self.run_with(RunMode::UNTIL_EMPTY, state)
+    }
+
+    /// Runs for as long as the mode says.
+    ///
+    /// # Errors
+    ///
+    /// The backend's; the loop can be run again.
+    #[doc(alias = "event_base_loop")]
+    pub fn run_with(&mut self, mode: RunMode, state: &mut S) -> io::Result<Outcome> {
+        self.reactor.engine.begin_run(mode);
+        let outcome = self.turns(state);
+        self.reactor.end_turn();
+        outcome
+    }
+
+    fn turns(&mut self, state: &mut S) -> io::Result<Outcome> {
+        loop {
+            let now = self.reactor.begin_turn();
+            let held = self.reactor.held();
+            match self.reactor.engine.begin_turn(now, held, &mut self.waiter)? {
+                Step::Leave(outcome) => return Ok(outcome),
+                Step::Wait(timeout) => self.wait(timeout)?,
+            }
+            self.reactor.engine.harvest(&mut self.waiter)?;
+            self.reactor.expire();
+            #[cfg(feature = "threads")]
+            self.reactor.run_messages(state);
+            self.reactor.dispatch(state);
+            if let Some(outcome) = self.reactor.engine.end_turn() {
+                return Ok(outcome);
+            }
+        }
+    }
+
+    #[cfg(not(feature = "threads"))]
+    fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.waiter.wait(timeout).map(drop)
+    }
+
+    #[cfg(feature = "threads")]
+    fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        let Some(messages) = &self.reactor.messages else {
+            return self.waiter.wait(timeout).map(drop);
+        };
+        messages
+            .inbox
+            .sleep(None, timeout, |timeout| self.waiter.wait(timeout).map(drop))
+    }
+
+    /// Makes the loop usable in a child process after `fork`: it gets a kernel object, a signal pipe and a notifier of
+    /// its own, and the parent's are not touched. Events, deadlines and activations are as they were; edge-triggered
+    /// readiness is reported anew. Dropping the loop in the child instead is safe as well.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's; drop the loop then.
+    #[doc(alias = "event_reinit")]
+    pub fn reinit(&mut self) -> Result<(), Error> {
+        self.reactor.engine.reinit()
+    }
+}
+
+impl<S, B: Backend> Deref for EventLoop<S, B> {
+    type Target = Reactor<S, B>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.reactor
+    }
+}
+
+impl<S, B: Backend> DerefMut for EventLoop<S, B> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.reactor
+    }
+}
+
+impl<S, B: Backend> fmt::Debug for EventLoop<S, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventLoop")
+            .field("reactor", &self.reactor)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a callback of an [`EventLoop`] gets: the program's state, and the loop's events.
+///
+/// Dereferences to [`Reactor`], where everything that may be done with events is documented.
+pub struct Context<'a, S, B: Backend = AnyBackend> {
+    /// The state that was given to [`EventLoop::run`].
+    pub state: &'a mut S,
+    /// The events, for when `state` is borrowed as well.
+    pub reactor: &'a mut Reactor<S, B>,
+}
+
+impl<S, B: Backend> Deref for Context<'_, S, B> {
+    type Target = Reactor<S, B>;
+
+    fn deref(&self) -> &Self::Target {
+        self.reactor
+    }
+}
+
+impl<S, B: Backend> DerefMut for Context<'_, S, B> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        self.reactor
+    }
+}
+
+impl<S, B: Backend> fmt::Debug for Context<'_, S, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("reactor", &self.reactor)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S, B: Backend> Reactor<S, B> {
+    /// Calls what is active.
+    fn dispatch(&mut self, state: &mut S) {
+        while let Some(Taken { fired, payload }) = self.engine.next_active() {
+            Call {
+                reactor: self,
+                key: fired.key(),
+                callback: Some(payload),
+            }
+            .call(state, fired);
+        }
+    }
+
+    fn held(&self) -> Held {
+        #[cfg(feature = "threads")]
+        if self.messages.as_ref().is_some_and(|messages| !messages.is_empty()) {
+            return Held::Work;
+        }
+        Held::Nothing
+    }
+}
+
+/// A callback that is being called: if it panics, its event is removed and the engine is left as between two calls.
+struct Call<'a, S, B: Backend> {
+    reactor: &'a mut Reactor<S, B>,
+    key: EventKey,
+    callback: Option<Callback<S, B>>,
+}
+
+impl<S, B: Backend> Call<'_, S, B> {
+    #[inline]
+    fn call(mut self, state: &mut S, fired: Fired) {
+        if let Some(callback) = &mut self.callback {
+            callback(
+                &mut Context {
+                    state,
+                    reactor: self.reactor,
+                },
+                fired,
+            );
+        }
+        if let Some(callback) = self.callback.take() {
+            drop(self.reactor.engine.finish(self.key, callback));
+        }
+    }
+}
+
+impl<S, B: Backend> Drop for Call<'_, S, B> {
+    fn drop(&mut self) {
+        // Still here only when the callback has panicked.
+        if let Some(callback) = self.callback.take() {
+            self.reactor.engine.abandon(self.key);
+            drop(callback);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The name by which an event is known.
+
+use std::fmt;
+use std::num::NonZeroU32;
+
+/// Identifies one event of one loop for as long as the event exists.
+///
+/// A key is eight bytes, `Copy`, and never names a second event: a slot that is used again has a new generation, and a
+/// slot whose generations are used up is retired. Using the key of a removed event is [`Error::Stale`](crate::Error),
+/// never undefined and never somebody else's event. A key of one loop means nothing to another.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EventKey {
+    index: u32,
+    generation: NonZeroU32,
+}
+
+impl EventKey {
+    pub(crate) const fn new(index: u32, generation: NonZeroU32) -> Self {
+        Self { index, generation }
+    }
+
+    /// The event's slot: small numbers, the lowest free one first, for tables kept beside the loop's.
+    ///
+    /// Another event may use the slot after this one is removed.
+    #[inline]
+    #[must_use]
+    pub const fn index(self) -> u32 {
+        self.index
+    }
+
+    #[inline]
+    pub(crate) const fn generation(self) -> NonZeroU32 {
+        self.generation
+    }
+
+    /// The key as a number, to travel through interfaces that know only numbers.
+    #[must_use]
+    pub const fn to_bits(self) -> u64 {
+        (self.generation.get() as u64) << 32 | self.index as u64
+    }
+
+    /// The key that [`to_bits`](Self::to_bits) made a number of; `None` for a number that it never makes.
+    #[must_use]
+    pub const fn from_bits(bits: u64) -> Option<Self> {
+        match NonZeroU32::new((bits >> 32) as u32) {
+            Some(generation) => Some(Self {
+                index: bits as u32,
+                generation,
+            }),
+            None => None,
+        }
+    }
+}
+
+impl fmt::Debug for EventKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EventKey({}v{})", self.index, self.generation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_come_back() {
+        let key = EventKey::new(7, NonZeroU32::new(3).unwrap());
+        assert_eq!(EventKey::from_bits(key.to_bits()), Some(key));
+        assert_eq!(EventKey::from_bits(7), None, "generation 0 is never given out");
+        assert_eq!(size_of::<Option<EventKey>>(), 8);
+    }
+}

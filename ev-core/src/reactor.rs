@@ -1,0 +1,366 @@
+//! A single-threaded loop's events: what may be done with them, in a callback and outside.
+
+use std::fmt;
+use std::time::Duration;
+
+use ev_backend::{AnyBackend, Backend, Clock, Features, Interest};
+use ev_timer::{SameDuration, Time};
+
+use crate::engine::{Deadline, Engine, Removed, Stop};
+use crate::event::{Describe, Described};
+use crate::{Causes, Context, Error, EventKey, Fired, Rejected};
+
+pub(crate) type Callback<S, B> = Box<dyn FnMut(&mut Context<'_, S, B>, Fired)>;
+
+/// The events of an [`EventLoop`](crate::EventLoop): reached through the loop itself and, in callbacks, through the
+/// [`Context`].
+///
+/// # In callbacks
+///
+/// Everything here may be done to any event, also to the one whose callback runs. Removing that one ends its life at
+/// once, and its callback and source are dropped when the callback returns. Deleting or removing another event that is
+/// active takes its activation back: its callback is not called.
+pub struct Reactor<S, B: Backend = AnyBackend> {
+    pub(crate) engine: Engine<B, Callback<S, B>>,
+    clock: Clock,
+    /// The turn's reading of the clock, once somebody needed one.
+    turn_now: Option<Time>,
+    #[cfg(feature = "threads")]
+    pub(crate) messages: Option<crate::remote::LocalMessages<S, B>>,
+}
+
+impl<S, B: Backend> Reactor<S, B> {
+    pub(crate) fn new(engine: Engine<B, Callback<S, B>>, clock: Clock) -> Self {
+        Self {
+            engine,
+            clock,
+            turn_now: None,
+            #[cfg(feature = "threads")]
+            messages: None,
+        }
+    }
+
+    /// Inserts an event and, unless its description says otherwise, adds it.
+    ///
+    /// The callback gets the context, the event's source, and what fired. It is dropped with its source when the event
+    /// is removed or the loop is dropped; a one-shot event that has fired still exists until then.
+    ///
+    /// A callback that replaces the descriptor of its source ends the event: when it returns, the event is removed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Update`] where the backend or the kernel refuses the descriptor, [`Error::Map`] where it does not go
+    /// together with other events on it, [`Error::Signal`], [`Error::Priority`], [`Error::OutOfMemory`]. The source and
+    /// the callback come back in the [`Rejected`].
+    #[doc(alias = "event_new")]
+    pub fn insert<D, C>(&mut self, event: D, callback: C) -> Result<EventKey, Rejected<(D::Source, C)>>
+    where
+        D: Describe,
+        D::Source: 'static,
+        C: FnMut(&mut Context<'_, S, B>, &mut D::Source, Fired) + 'static,
+    {
+        let Described { source, spec, arming } = event.describe();
+        let clock = self.clock;
+        match self.engine.insert_armed(&spec, arming, || read(clock)) {
+            Ok(key) => {
+                // The event was made just now and has no payload.
+                let _ = self.engine.fill(key, bind::<S, B, D, C>(source, callback));
+                Ok(key)
+            }
+            Err(error) => Err(Rejected {
+                error,
+                value: (source, callback),
+            }),
+        }
+    }
+
+    /// Adds an event as it was described: its descriptor or signal, and its timeout if it has one. An event whose
+    /// timeout is running gets it anew.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stale`]; and as for [`insert`](Self::insert). Nothing has changed then.
+    #[doc(alias = "event_add")]
+    pub fn add(&mut self, key: EventKey) -> Result<(), Error> {
+        let clock = self.clock;
+        self.engine.add_again(key, || read(clock))
+    }
+
+    /// Adds an event with a timeout, which replaces the one it has. On a persistent event it is the period from then on.
+    ///
+    /// The timeout counts from now: this reads the clock. To save that where many are added at once, see
+    /// [`add_at`](Self::add_at).
+    ///
+    /// # Errors
+    ///
+    /// As for [`add`](Self::add).
+    pub fn add_after(&mut self, key: EventKey, timeout: Duration) -> Result<(), Error> {
+        let now = self.read_clock();
+        self.engine.add(key, Some(Deadline::After { now, timeout }))
+    }
+
+    /// Adds an event with a deadline, in place of the one it has. Its timeout stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// As for [`add`](Self::add).
+    pub fn add_at(&mut self, key: EventKey, deadline: Time) -> Result<(), Error> {
+        self.engine.add(key, Some(Deadline::At(deadline)))
+    }
+
+    /// Adds an event with a timeout that was announced by [`same_duration`](Self::same_duration).
+    ///
+    /// # Errors
+    ///
+    /// As for [`add`](Self::add).
+    pub fn add_in(&mut self, key: EventKey, queue: SameDuration) -> Result<(), Error> {
+        let now = self.read_clock();
+        self.engine.add(key, Some(Deadline::In { now, queue }))
+    }
+
+    /// Deletes an event: it waits for nothing any more, and an activation that has not been called yet is taken back. It
+    /// can be added again. Deleting an event that is not added changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stale`]; or the kernel's refusal to forget a raw descriptor, with the event deleted all the same.
+    #[doc(alias = "event_del")]
+    pub fn delete(&mut self, key: EventKey) -> Result<(), Error> {
+        self.engine.delete(key)
+    }
+
+    /// Removes an event: deletes it and drops its callback and its source. The callback of the event that runs is dropped
+    /// when it returns.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stale`].
+    #[doc(alias = "event_free")]
+    pub fn remove(&mut self, key: EventKey) -> Result<(), Error> {
+        match self.engine.remove(key)? {
+            Removed::Payload(callback) => drop(callback),
+            Removed::Running => {}
+        }
+        Ok(())
+    }
+
+    /// Makes an event active by hand, whether it is added or not. Its callback is called in this turn, if the turn has
+    /// not come past its priority, else in the next. On an active event the causes are added to and nothing else changes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stale`].
+    #[doc(alias = "event_active")]
+    pub fn activate(&mut self, key: EventKey, causes: Causes) -> Result<(), Error> {
+        self.engine.activate(key, causes)
+    }
+
+    /// Makes an event active in the next turn; only adds to the causes if it is active already.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stale`].
+    pub fn activate_later(&mut self, key: EventKey, causes: Causes) -> Result<(), Error> {
+        self.engine.activate_later(key, causes)
+    }
+
+    /// Changes the conditions that an I/O event waits for, whether it is added or not.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stale`], [`Error::Kind`], [`Error::Map`], [`Error::Update`]; the event is then as it was.
+    pub fn set_interest(&mut self, key: EventKey, interest: Interest) -> Result<(), Error> {
+        self.engine.set_interest(key, interest)
+    }
+
+    /// Changes the priority of an event that is not active.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stale`], [`Error::Active`], [`Error::Priority`]; the priority is as it was.
+    #[doc(alias = "event_priority_set")]
+    pub fn set_priority(&mut self, key: EventKey, priority: u8) -> Result<(), Error> {
+        self.engine.set_priority(key, priority)
+    }
+
+    /// Changes the timeout that [`add`](Self::add) uses, the period of a persistent event. A running timeout is not
+    /// touched. `None`: no timeout.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stale`], [`Error::OutOfMemory`]; the timeout is as it was.
+    pub fn set_timeout(&mut self, key: EventKey, timeout: Option<Duration>) -> Result<(), Error> {
+        self.engine.set_timeout(key, timeout)
+    }
+
+    /// Ends a running timeout and forgets it; the rest of the event stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stale`].
+    #[doc(alias = "event_remove_timer")]
+    pub fn clear_timeout(&mut self, key: EventKey) -> Result<(), Error> {
+        self.engine.clear_timeout(key)
+    }
+
+    /// Announces a duration that many events will have as their timeout, for [`add_in`](Self::add_in).
+    ///
+    /// Rarely needed: durations in heavy use are found without being told.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfMemory`] after 256 different durations.
+    #[doc(alias = "event_base_init_common_timeout")]
+    pub fn same_duration(&mut self, timeout: Duration) -> Result<SameDuration, Error> {
+        self.engine.same_duration(timeout)
+    }
+
+    /// Whether the event exists.
+    pub fn contains(&self, key: EventKey) -> bool {
+        self.engine.contains(key)
+    }
+
+    /// Whether the event waits for its descriptor, signal or deadline.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stale`].
+    #[doc(alias = "event_pending")]
+    pub fn is_pending(&self, key: EventKey) -> Result<bool, Error> {
+        self.engine.is_pending(key)
+    }
+
+    /// When the event times out, `None` if it does not.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stale`].
+    pub fn deadline(&self, key: EventKey) -> Result<Option<Time>, Error> {
+        self.engine.deadline(key)
+    }
+
+    /// The number of events, added or not.
+    pub fn len(&self) -> usize {
+        self.engine.len()
+    }
+
+    /// Whether there are no events.
+    pub fn is_empty(&self) -> bool {
+        self.engine.is_empty()
+    }
+
+    /// This turn's reading of the clock: in callbacks the moment when the wait ended, the same for all of them.
+    ///
+    /// Deadlines computed from it need no further reading of the clock; they count from the beginning of the turn.
+    #[doc(alias = "event_base_gettimeofday_cached")]
+    pub fn now(&mut self) -> Time {
+        match self.turn_now {
+            Some(now) => now,
+            None => self.refresh_now(),
+        }
+    }
+
+    /// Reads the clock, and makes that [`now`](Self::now).
+    #[doc(alias = "event_base_update_cache_time")]
+    pub fn refresh_now(&mut self) -> Time {
+        let now = self.read_clock();
+        self.turn_now = Some(now);
+        now
+    }
+
+    #[inline]
+    fn read_clock(&self) -> Time {
+        read(self.clock)
+    }
+
+    pub(crate) fn begin_turn(&mut self) -> Time {
+        self.turn_now = None;
+        if self.engine.has_deadlines() {
+            self.read_clock()
+        } else {
+            Time::ZERO
+        }
+    }
+
+    /// Moves expired timers to the active events.
+    #[inline]
+    pub(crate) fn expire(&mut self) {
+        if self.engine.has_deadlines() {
+            let now = self.refresh_now();
+            self.engine.expire(now);
+        }
+    }
+
+    pub(crate) fn end_turn(&mut self) {
+        self.turn_now = None;
+    }
+
+    /// Stops the loop after the callback that runs; what is active stays active for the next run. Outside a run, the
+    /// next one returns at once.
+    #[doc(alias = "event_base_loopbreak")]
+    pub fn stop(&mut self) {
+        self.engine.stop(Stop::Now);
+    }
+
+    /// Stops the loop at the end of this turn: everything active of the priority that is being processed is still called.
+    #[doc(alias = "event_base_loopexit")]
+    pub fn stop_after_turn(&mut self) {
+        self.engine.stop(Stop::AfterTurn);
+    }
+
+    /// Ends this turn after the callback that runs: the kernel is asked again before other active events are called.
+    #[doc(alias = "event_base_loopcontinue")]
+    pub fn restart_turn(&mut self) {
+        self.engine.restart();
+    }
+
+    /// The name of the backend.
+    #[doc(alias = "event_base_get_method")]
+    pub fn backend_name(&self) -> &'static str {
+        self.engine.backend_name()
+    }
+
+    /// What the backend can do.
+    #[doc(alias = "event_base_get_features")]
+    pub fn features(&self) -> Features {
+        self.engine.features()
+    }
+
+    /// The number of priorities.
+    #[doc(alias = "event_base_get_npriorities")]
+    pub fn priorities(&self) -> u8 {
+        self.engine.priorities()
+    }
+}
+
+impl<S, B: Backend> fmt::Debug for Reactor<S, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reactor")
+            .field("engine", &self.engine)
+            .finish_non_exhaustive()
+    }
+}
+
+fn read(clock: Clock) -> Time {
+    Time::from_nanos(clock.now())
+}
+
+/// Makes one closure of the callback and the source it owns.
+fn bind<S, B, D, C>(mut source: D::Source, mut callback: C) -> Callback<S, B>
+where
+    B: Backend,
+    D: Describe,
+    D::Source: 'static,
+    C: FnMut(&mut Context<'_, S, B>, &mut D::Source, Fired) + 'static,
+{
+    match D::descriptor(&source) {
+        None => Box::new(move |cx, fired| callback(cx, &mut source, fired)),
+        Some(fd) => Box::new(move |cx, fired| {
+            callback(cx, &mut source, fired);
+            if D::descriptor(&source) != Some(fd) {
+                // Stale if the callback has removed it.
+                let _ = cx.remove(fired.key());
+            }
+        }),
+    }
+}

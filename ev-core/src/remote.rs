@@ -1,0 +1,256 @@
+//! Reaching a loop from other threads.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ev_backend::{AnyBackend, Backend};
+use ev_thread::{Admission, Mailbox, Waker};
+use ev_timer::Time;
+
+use crate::engine::{Engine, Stop};
+use crate::{Context, Error, Reactor, Rejected};
+
+/// What other threads ask of a loop.
+pub(crate) enum Message<C, P> {
+    /// To be called in the loop.
+    Call(C),
+    Stop(Stop),
+    /// A removed event's callback: the loop's thread is to drop it.
+    Drop(P),
+}
+
+/// The letter box of a loop, shared by the loop and its handles.
+pub(crate) struct Inbox<C, P> {
+    mailbox: Mailbox<Message<C, P>>,
+    waker: Arc<Waker>,
+}
+
+impl<C, P> Inbox<C, P> {
+    pub(crate) fn open<B: Backend, E>(engine: &mut Engine<B, E>) -> Result<Self, Error> {
+        let waker = Arc::new(Waker::new()?);
+        engine.set_waker(Arc::clone(&waker))?;
+        Ok(Self {
+            mailbox: Mailbox::new(),
+            waker,
+        })
+    }
+
+    /// Leaves a message and wakes the loop if it sleeps. Returns the message if the loop is gone.
+    pub(crate) fn send(&self, message: Message<C, P>) -> Result<(), Message<C, P>> {
+        self.mailbox.push(message)?;
+        self.wake();
+        Ok(())
+    }
+
+    /// Leaves a closure, and hands it back if the loop is gone.
+    pub(crate) fn post(&self, closure: C) -> Result<(), Rejected<C>> {
+        self.send(Message::Call(closure)).map_err(|message| match message {
+            Message::Call(value) => Rejected {
+                error: Error::Gone,
+                value,
+            },
+            Message::Stop(_) | Message::Drop(_) => unreachable!("what comes back is what was sent"),
+        })
+    }
+
+    /// Wakes the loop if it sleeps.
+    pub(crate) fn wake(&self) {
+        // The notifier never blocks and a full one is a success, so that there is no error to expect.
+        let _ = self.waker.wake();
+    }
+
+    /// Wakes the loop if it would sleep past `deadline`.
+    pub(crate) fn wake_before(&self, deadline: Time) {
+        let _ = self.waker.wake_before(deadline.as_nanos());
+    }
+
+    /// Refuses messages from now on, and returns those that nobody will read.
+    pub(crate) fn close(&self) -> Vec<Message<C, P>> {
+        self.mailbox.close()
+    }
+
+    /// Calls `wait` in a way that a message ends it; with a timeout of zero if there is one already.
+    pub(crate) fn sleep<R>(
+        &self,
+        until: Option<Time>,
+        timeout: Option<Duration>,
+        wait: impl FnOnce(Option<Duration>) -> R,
+    ) -> R {
+        let gate = self.waker.gate();
+        let answer = match gate.begin_wait(until.map(Time::as_nanos)) {
+            Admission::Sleep => wait(timeout),
+            Admission::Notified => wait(Some(Duration::ZERO)),
+        };
+        // Whether notified or not, the mailbox is looked at next.
+        let _ = gate.end_wait();
+        answer
+    }
+}
+
+/// The loop's side of its inbox.
+pub(crate) struct Messages<C, P> {
+    pub(crate) inbox: Arc<Inbox<C, P>>,
+    /// What was taken out and is not done yet, the next one last.
+    batch: Vec<Message<C, P>>,
+}
+
+impl<C, P> Messages<C, P> {
+    pub(crate) fn new(inbox: Arc<Inbox<C, P>>) -> Self {
+        Self {
+            inbox,
+            batch: Vec::new(),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.batch.is_empty() && self.inbox.mailbox.is_empty()
+    }
+
+    /// Takes out what was left until now, for [`next`](Self::next) to hand out. What comes meanwhile is for the next turn,
+    /// so that messages cannot starve events. What an earlier turn did not come to goes first.
+    pub(crate) fn take_batch(&mut self) {
+        if self.batch.is_empty() {
+            self.inbox.mailbox.take_all(&mut self.batch);
+            self.batch.reverse();
+        }
+    }
+
+    pub(crate) fn next(&mut self) -> Option<Message<C, P>> {
+        self.batch.pop()
+    }
+}
+
+/// A handle by which other threads reach an [`EventLoop`](crate::EventLoop).
+///
+/// It can do two things: have a closure called in the loop's thread, with the loop's [`Context`], and stop the loop. Both
+/// may be done at any time, whether the loop runs or not, and cost one system call at most: none if the loop is awake or
+/// somebody has woken it already. A loop that nobody has a `Remote` for pays nothing.
+///
+/// A `Remote` does not keep the loop running: one without events ends even though somebody might still post.
+///
+/// ```
+/// use std::thread;
+/// use ev_core::{EventLoop, RunMode};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let mut lp = EventLoop::<u32>::new()?;
+/// let remote = lp.remote()?;
+/// let worker = thread::spawn(move || {
+///     for n in 1..=3 {
+///         remote.post(move |cx| *cx.state += n).expect("the loop still exists");
+///     }
+///     remote.stop().expect("the loop still exists");
+/// });
+/// let mut sum = 0;
+/// lp.run_with(RunMode::FOREVER, &mut sum)?;
+/// worker.join().expect("the worker does not panic");
+/// assert_eq!(sum, 6);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Remote<S, B: Backend = AnyBackend> {
+    inbox: Arc<Inbox<Posted<S, B>, Infallible>>,
+}
+
+/// A closure posted to an [`EventLoop`](crate::EventLoop).
+pub type Posted<S, B = AnyBackend> = Box<dyn FnOnce(&mut Context<'_, S, B>) + Send>;
+
+pub(crate) type LocalMessages<S, B> = Messages<Posted<S, B>, Infallible>;
+
+impl<S, B: Backend> Remote<S, B> {
+    /// Has `closure` called in the loop's thread, in the order of posting, before the events that are active then.
+    ///
+    /// A panic in it reaches the caller of `run`; what was posted after it is called in the next run.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Gone`] when the loop has been dropped; the closure comes back. A loop that is dropped before it comes to
+    /// the closure drops it.
+    pub fn post<C>(&self, closure: C) -> Result<(), Rejected<Posted<S, B>>>
+    where
+        C: FnOnce(&mut Context<'_, S, B>) + Send + 'static,
+    {
+        self.inbox.post(Box::new(closure))
+    }
+
+    /// Stops the loop after the callback that runs and what was posted before. If it does not run, its next run ends so.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Gone`].
+    #[doc(alias = "event_base_loopbreak")]
+    pub fn stop(&self) -> Result<(), Error> {
+        self.inbox.send(Message::Stop(Stop::Now)).map_err(|_| Error::Gone)
+    }
+
+    /// Stops the loop at the end of the turn in which it learns of it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Gone`].
+    #[doc(alias = "event_base_loopexit")]
+    pub fn stop_after_turn(&self) -> Result<(), Error> {
+        self.inbox.send(Message::Stop(Stop::AfterTurn)).map_err(|_| Error::Gone)
+    }
+}
+
+impl<S, B: Backend> Clone for Remote<S, B> {
+    fn clone(&self) -> Self {
+        Self {
+            inbox: Arc::clone(&self.inbox),
+        }
+    }
+}
+
+impl<S, B: Backend> fmt::Debug for Remote<S, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Remote").finish_non_exhaustive()
+    }
+}
+
+impl<S, B: Backend> Reactor<S, B> {
+    /// A handle by which other threads reach this loop.
+    ///
+    /// # Errors
+    ///
+    /// The first one opens a notifier: the kernel's errors at that.
+    pub fn remote(&mut self) -> Result<Remote<S, B>, Error> {
+        let messages = match &mut self.messages {
+            Some(messages) => messages,
+            None => self
+                .messages
+                .insert(Messages::new(Arc::new(Inbox::open(&mut self.engine)?))),
+        };
+        Ok(Remote {
+            inbox: Arc::clone(&messages.inbox),
+        })
+    }
+
+    /// Does what other threads have asked for until now.
+    pub(crate) fn run_messages(&mut self, state: &mut S) {
+        let Some(messages) = &mut self.messages else { return };
+        messages.take_batch();
+        while self.engine.stopping() != Some(Stop::Now)
+            && let Some(message) = self.messages.as_mut().and_then(Messages::next)
+        {
+            match message {
+                Message::Call(closure) => {
+                    self.engine.count_as_called();
+                    closure(&mut Context { state, reactor: self });
+                }
+                Message::Stop(stop) => self.engine.stop(stop),
+                Message::Drop(never) => match never {},
+            }
+        }
+    }
+}
+
+impl<S, B: Backend> Drop for Reactor<S, B> {
+    fn drop(&mut self) {
+        if let Some(messages) = &self.messages {
+            drop(messages.inbox.close());
+        }
+    }
+}

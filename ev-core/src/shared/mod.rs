@@ -1,0 +1,52 @@
+//! The loop that threads share.
+
+mod handle;
+mod shared_loop;
+mod waits;
+
+pub use self::handle::{LoopHandle, SharedContext, SharedPosted};
+pub use self::shared_loop::SharedLoop;
+
+use std::sync::Arc;
+use std::thread::ThreadId;
+
+use ev_backend::{Backend, Clock};
+use ev_thread::Monitor;
+use ev_timer::Time;
+
+use crate::engine::Engine;
+use crate::remote::{Inbox, Messages};
+use crate::{Error, Fired};
+
+type SharedCallback<B> = Box<dyn FnMut(&mut SharedContext<'_, B>, Fired) + Send>;
+type SharedInbox<B> = Inbox<SharedPosted<B>, SharedCallback<B>>;
+type SharedMessages<B> = Messages<SharedPosted<B>, SharedCallback<B>>;
+
+/// What the loop and its handles share.
+struct Shared<B: Backend> {
+    monitor: Monitor<State<B>>,
+    inbox: Arc<SharedInbox<B>>,
+    clock: Clock,
+}
+
+impl<B: Backend> Shared<B> {
+    fn read_clock(&self) -> Time {
+        Time::from_nanos(self.clock.now())
+    }
+}
+
+/// What the lock protects.
+struct State<B: Backend> {
+    /// `None` once the loop has been dropped.
+    engine: Option<Engine<B, SharedCallback<B>>>,
+    /// The thread that runs the loop.
+    owner: Option<ThreadId>,
+    /// Whether the loop's thread sleeps, or is about to, so that changes have to wake it.
+    asleep: bool,
+}
+
+impl<B: Backend> State<B> {
+    fn engine(&mut self) -> Result<&mut Engine<B, SharedCallback<B>>, Error> {
+        self.engine.as_mut().ok_or(Error::Gone)
+    }
+}

@@ -1,0 +1,287 @@
+//! The driver of a shared loop.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::thread;
+
+use ev_backend::{AnyBackend, Backend, Waiter};
+use ev_thread::{Monitor, MonitorGuard};
+
+use super::{LoopHandle, Shared, SharedCallback, SharedContext, SharedMessages, State};
+use crate::engine::{Engine, Held, Outcome, RunMode, Step, Stop, Taken};
+use crate::remote::{Inbox, Message, Messages};
+use crate::{Config, Error, EventKey, Fired};
+
+/// An event loop whose events any thread may add, delete and activate, through [`LoopHandle`]s.
+///
+/// The loop belongs to the thread that runs it; everything else is done through handles, also in callbacks. One lock
+/// guards the events. It is never held while a callback runs, while the loop sleeps, or while a closure is dropped. Where
+/// one thread manages its own events, [`EventLoop`](crate::EventLoop) does without the lock and lends state to callbacks.
+///
+/// ```
+/// use std::sync::mpsc;
+/// use std::thread;
+/// use std::time::Duration;
+/// use ev_core::{RunMode, SharedLoop, Timer};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let mut lp = SharedLoop::new()?;
+/// let handle = lp.handle();
+/// let (fired, seen) = mpsc::channel();
+/// let other = thread::spawn(move || -> Result<(), ev_core::Error> {
+///     handle.insert(Timer::after(Duration::from_millis(1)), move |_, (), _| fired.send("timer").unwrap())?;
+///     assert_eq!(seen.recv(), Ok("timer"));
+///     handle.stop()
+/// });
+/// lp.run_with(RunMode::FOREVER)?;
+/// other.join().expect("no panic")?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Panics in callbacks
+///
+/// As for [`EventLoop`](crate::EventLoop); no lock is poisoned, and threads that wait for the callback go on.
+///
+/// # Dropping
+///
+/// Dropping the loop drops all callbacks; handles that are left answer [`Error::Gone`].
+pub struct SharedLoop<B: Backend = AnyBackend> {
+    handle: LoopHandle<B>,
+    waiter: B::Waiter,
+    messages: SharedMessages<B>,
+}
+
+impl SharedLoop {
+    /// A loop with the default settings; see [`Config`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Open`] or [`Error::Io`] when no backend or no notifier can be opened, for want of descriptors in the first
+    /// place.
+    #[doc(alias = "event_base_new")]
+    pub fn new() -> Result<Self, Error> {
+        Self::with_config(&Config::new())
+    }
+
+    /// A loop with settings of your own.
+    ///
+    /// # Errors
+    ///
+    /// As for [`EventLoop::with_config`](crate::EventLoop::with_config), and [`Error::Io`] when no notifier can be opened.
+    #[doc(alias = "event_base_new_with_config")]
+    pub fn with_config(config: &Config) -> Result<Self, Error> {
+        let (backend, waiter) = config.backend.open()?;
+        Self::with_backend(backend, waiter, config)
+    }
+}
+
+impl<B: Backend> SharedLoop<B> {
+    /// A loop on a backend of your own. The settings' choice of backends is not used.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when no notifier can be opened.
+    pub fn with_backend(backend: B, waiter: B::Waiter, config: &Config) -> Result<Self, Error> {
+        let mut engine = Engine::new(backend, config.priorities, config.raw_changes);
+        let inbox = Arc::new(Inbox::open(&mut engine)?);
+        let state = State {
+            engine: Some(engine),
+            owner: None,
+            asleep: false,
+        };
+        let shared = Shared {
+            monitor: Monitor::new(state),
+            inbox: Arc::clone(&inbox),
+            clock: config.clock,
+        };
+        Ok(Self {
+            handle: LoopHandle::new(Arc::new(shared)),
+            waiter,
+            messages: Messages::new(inbox),
+        })
+    }
+
+    /// A handle to the loop's events. Handles may be cloned and sent to other threads.
+    pub fn handle(&self) -> LoopHandle<B> {
+        self.handle.clone()
+    }
+
+    /// Runs until no event is added or active, or until stopped.
+    ///
+    /// # Errors
+    ///
+    /// The backend's; the loop can be run again.
+    #[doc(alias = "event_base_dispatch")]
+    pub fn run(&mut self) -> io::Result<Outcome> {
+        self.run_with(RunMode::UNTIL_EMPTY)
+    }
+
+    /// Runs for as long as the mode says.
+    ///
+    /// # Errors
+    ///
+    /// The backend's; the loop can be run again.
+    #[doc(alias = "event_base_loop")]
+    pub fn run_with(&mut self, mode: RunMode) -> io::Result<Outcome> {
+        let Self {
+            handle,
+            waiter,
+            messages,
+        } = self;
+        let shared = Arc::clone(&handle.shared);
+        let mut running = Running {
+            handle,
+            state: shared.monitor.lock(),
+        };
+        running.state.owner = Some(thread::current().id());
+        running.engine().begin_run(mode);
+        running.turns(waiter, messages)
+    }
+
+    /// Makes the loop usable in a child process after `fork`; see [`EventLoop::reinit`](crate::EventLoop::reinit).
+    ///
+    /// Fork while no other thread holds the loop's lock, as the child would find it locked for ever: only threads that
+    /// use handles at that moment do.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's; drop the loop then.
+    #[doc(alias = "event_reinit")]
+    pub fn reinit(&mut self) -> Result<(), Error> {
+        self.handle.shared.monitor.lock().engine()?.reinit()
+    }
+}
+
+impl<B: Backend> Drop for SharedLoop<B> {
+    fn drop(&mut self) {
+        let engine = self.handle.shared.monitor.lock().engine.take();
+        let unread = self.messages.inbox.close();
+        // Callbacks may hold handles: they are dropped outside the lock, and find the loop gone.
+        drop((engine, unread));
+    }
+}
+
+impl<B: Backend> fmt::Debug for SharedLoop<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedLoop").finish_non_exhaustive()
+    }
+}
+
+/// A run under way: holds the lock, except while it waits and calls.
+struct Running<'a, B: Backend> {
+    handle: &'a LoopHandle<B>,
+    state: MonitorGuard<'a, State<B>>,
+}
+
+impl<B: Backend> Running<'_, B> {
+    fn engine(&mut self) -> &mut Engine<B, SharedCallback<B>> {
+        // `run_with` borrows the loop, so it cannot be dropped before the run is over.
+        self.state.engine.as_mut().expect("a loop that runs exists")
+    }
+
+    fn turns(&mut self, waiter: &mut B::Waiter, messages: &mut SharedMessages<B>) -> io::Result<Outcome> {
+        loop {
+            let held = if messages.is_empty() { Held::Nothing } else { Held::Work };
+            let now = self.handle.shared.read_clock();
+            match self.engine().begin_turn(now, held, waiter)? {
+                Step::Leave(outcome) => return Ok(outcome),
+                Step::Wait(timeout) => {
+                    let until = timeout.map(|timeout| now + timeout);
+                    self.state.asleep = true;
+                    let inbox = &self.handle.shared.inbox;
+                    let waited = self
+                        .state
+                        .unlocked(|| inbox.sleep(until, timeout, |timeout| waiter.wait(timeout)));
+                    self.state.asleep = false;
+                    waited?;
+                }
+            }
+            self.engine().harvest(waiter)?;
+            if self.engine().has_deadlines() {
+                let now = self.handle.shared.read_clock();
+                self.engine().expire(now);
+            }
+            self.run_messages(messages);
+            self.dispatch();
+            if let Some(outcome) = self.engine().end_turn() {
+                return Ok(outcome);
+            }
+        }
+    }
+
+    /// Does what other threads have asked for until now.
+    fn run_messages(&mut self, messages: &mut SharedMessages<B>) {
+        messages.take_batch();
+        while self.engine().stopping() != Some(Stop::Now)
+            && let Some(message) = messages.next()
+        {
+            match message {
+                Message::Call(closure) => {
+                    self.engine().count_as_called();
+                    let handle = self.handle;
+                    self.state.unlocked(|| closure(&mut SharedContext::new(handle)));
+                }
+                Message::Stop(stop) => self.engine().stop(stop),
+                Message::Drop(callback) => self.state.unlocked(|| drop(callback)),
+            }
+        }
+    }
+
+    /// Calls what is active.
+    fn dispatch(&mut self) {
+        while let Some(Taken { fired, payload }) = self.engine().next_active() {
+            Call {
+                running: self,
+                key: fired.key(),
+                callback: Some(payload),
+            }
+            .call(fired);
+        }
+    }
+}
+
+impl<B: Backend> Drop for Running<'_, B> {
+    fn drop(&mut self) {
+        self.state.owner = None;
+        self.state.asleep = false;
+    }
+}
+
+/// A callback that is being called: if it panics, its event is removed, and those who wait for it go on.
+struct Call<'a, 'b, B: Backend> {
+    running: &'a mut Running<'b, B>,
+    key: EventKey,
+    callback: Option<SharedCallback<B>>,
+}
+
+impl<B: Backend> Call<'_, '_, B> {
+    #[inline]
+    fn call(mut self, fired: Fired) {
+        let handle = self.running.handle;
+        if let Some(callback) = &mut self.callback {
+            self.running
+                .state
+                .unlocked(|| callback(&mut SharedContext::new(handle), fired));
+        }
+        if let Some(callback) = self.callback.take() {
+            let removed = self.running.engine().finish(self.key, callback);
+            self.running.state.end_turn();
+            if removed.is_some() {
+                self.running.state.unlocked(|| drop(removed));
+            }
+        }
+    }
+}
+
+impl<B: Backend> Drop for Call<'_, '_, B> {
+    fn drop(&mut self) {
+        // Still here only when the callback has panicked.
+        if let Some(callback) = self.callback.take() {
+            self.running.engine().abandon(self.key);
+            self.running.state.end_turn();
+            self.running.state.unlocked(|| drop(callback));
+        }
+    }
+}

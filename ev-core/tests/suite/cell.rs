@@ -1,0 +1,133 @@
+//! One cell of the matrix: a backend and a driver.
+
+use std::num::NonZeroU8;
+use std::str::FromStr;
+
+use ev_core::{Config, Error, EventLoop, SharedLoop, backend};
+
+use crate::events::Loop;
+
+/// A backend and how the loop treats raw descriptors on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BackendCell {
+    /// What it is called on the command line.
+    pub name: &'static str,
+    /// The backend's own name.
+    backend: &'static str,
+    deferred: bool,
+}
+
+pub const BACKENDS: [BackendCell; 5] = [
+    BackendCell {
+        name: "epoll",
+        backend: "epoll",
+        deferred: false,
+    },
+    BackendCell {
+        name: "epoll-deferred",
+        backend: "epoll",
+        deferred: true,
+    },
+    BackendCell {
+        name: "poll",
+        backend: "poll",
+        deferred: false,
+    },
+    BackendCell {
+        name: "select",
+        backend: "select",
+        deferred: false,
+    },
+    BackendCell {
+        name: "kqueue",
+        backend: "kqueue",
+        deferred: false,
+    },
+];
+
+impl FromStr for BackendCell {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let found = BACKENDS.into_iter().find(|cell| cell.name == name);
+        found.ok_or_else(|| format!("unknown backend {name:?}"))
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Driver {
+    Local,
+    Shared,
+}
+
+pub const DRIVERS: [Driver; 2] = [Driver::Local, Driver::Shared];
+
+impl Driver {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Shared => "shared",
+        }
+    }
+}
+
+impl FromStr for Driver {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let found = DRIVERS.into_iter().find(|driver| driver.name() == name);
+        found.ok_or_else(|| format!("unknown driver {name:?}"))
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Cell {
+    pub backend: BackendCell,
+    pub driver: Driver,
+}
+
+impl Cell {
+    /// Whether raw descriptors' changes are put off to the next turn here.
+    pub fn defers_raw_changes(&self) -> bool {
+        self.backend.deferred
+    }
+
+    /// The settings that make a loop of this cell.
+    pub fn config(&self) -> Config {
+        let only = backend::Config::new().only(self.backend.backend).ignore_environment();
+        let config = Config::new().backend(only);
+        if self.backend.deferred {
+            config.defer_raw_changes()
+        } else {
+            config
+        }
+    }
+
+    /// A loop of this cell.
+    pub fn open(&self) -> Loop {
+        self.open_with(&self.config())
+    }
+
+    /// A loop of this cell with that many priorities.
+    pub fn open_with_priorities(&self, priorities: u8) -> Loop {
+        let priorities = NonZeroU8::new(priorities).expect("at least one priority");
+        self.open_with(&self.config().priorities(priorities))
+    }
+
+    /// A loop of this cell's driver with these settings.
+    pub fn open_with(&self, config: &Config) -> Loop {
+        self.try_open_with(config).expect("a loop opens")
+    }
+
+    /// Whether this cell can run here.
+    pub fn check(&self) -> Result<(), Error> {
+        self.try_open_with(&self.config()).map(drop)
+    }
+
+    fn try_open_with(&self, config: &Config) -> Result<Loop, Error> {
+        Ok(match self.driver {
+            Driver::Local => Loop::Local(EventLoop::with_config(config)?),
+            Driver::Shared => Loop::Shared(SharedLoop::with_config(config)?),
+        })
+    }
+}

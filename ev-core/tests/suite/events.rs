@@ -1,0 +1,249 @@
+//! One face for both loops, so that a scenario is written once.
+
+use std::time::Duration;
+
+use ev_core::{
+    Causes, Describe, Error, EventKey, EventLoop, Features, Fired, Interest, LoopHandle, Outcome, Reactor, Rejected,
+    RunMode, SameDuration, SharedLoop, Time,
+};
+
+/// A loop of either kind.
+#[expect(clippy::large_enum_variant, reason = "there is one a process")]
+pub enum Loop {
+    Local(EventLoop<()>),
+    Shared(SharedLoop),
+}
+
+impl Loop {
+    /// What may be done with the loop's events.
+    pub fn events(&mut self) -> Events<'_> {
+        match self {
+            Self::Local(lp) => Events::Local(lp),
+            Self::Shared(lp) => Events::Shared(lp.handle()),
+        }
+    }
+
+    pub fn run(&mut self) -> Outcome {
+        self.run_with(RunMode::UNTIL_EMPTY)
+    }
+
+    pub fn run_with(&mut self, mode: RunMode) -> Outcome {
+        match self {
+            Self::Local(lp) => lp.run_with(mode, &mut ()),
+            Self::Shared(lp) => lp.run_with(mode),
+        }
+        .expect("the backend works")
+    }
+
+    /// One pass without waiting.
+    pub fn pass(&mut self) -> Outcome {
+        self.run_with(RunMode::ONCE | RunMode::NON_BLOCKING)
+    }
+
+    pub fn reinit(&mut self) -> Result<(), Error> {
+        match self {
+            Self::Local(lp) => lp.reinit(),
+            Self::Shared(lp) => lp.reinit(),
+        }
+    }
+
+    /// Something other threads can stop the loop with and post to.
+    pub fn remote(&mut self) -> Remote {
+        match self {
+            Self::Local(lp) => Remote::Local(lp.remote().expect("a notifier opens")),
+            Self::Shared(lp) => Remote::Shared(lp.handle()),
+        }
+    }
+}
+
+/// A loop as other threads reach it.
+#[derive(Clone)]
+pub enum Remote {
+    Local(ev_core::Remote<()>),
+    Shared(LoopHandle),
+}
+
+impl Remote {
+    pub fn post(&self, closure: impl FnOnce(&mut Events<'_>) + Send + 'static) -> Result<(), Error> {
+        match self {
+            Self::Local(remote) => Ok(remote.post(move |cx| closure(&mut Events::Local(cx.reactor)))?),
+            Self::Shared(handle) => Ok(handle.post(move |cx| closure(&mut Events::Shared(cx.handle().clone())))?),
+        }
+    }
+
+    pub fn stop(&self) -> Result<(), Error> {
+        match self {
+            Self::Local(remote) => remote.stop(),
+            Self::Shared(handle) => handle.stop(),
+        }
+    }
+
+    pub fn stop_after_turn(&self) -> Result<(), Error> {
+        match self {
+            Self::Local(remote) => remote.stop_after_turn(),
+            Self::Shared(handle) => handle.stop_after_turn(),
+        }
+    }
+}
+
+/// A loop's events, inside or outside a callback.
+pub enum Events<'a> {
+    Local(&'a mut Reactor<()>),
+    Shared(LoopHandle),
+}
+
+/// Calls the method of the same name on either loop; the second form makes a result of what cannot fail locally.
+macro_rules! either {
+    ($self:ident, $method:ident($($argument:expr),*)) => {
+        match $self {
+            Events::Local(reactor) => reactor.$method($($argument),*),
+            Events::Shared(handle) => handle.$method($($argument),*),
+        }
+    };
+    (infallible $self:ident, $method:ident($($argument:expr),*)) => {
+        match $self {
+            Events::Local(reactor) => reactor.$method($($argument),*),
+            Events::Shared(handle) => handle.$method($($argument),*).expect("the loop exists"),
+        }
+    };
+}
+
+impl Events<'_> {
+    pub fn try_insert<D, C>(&mut self, event: D, mut callback: C) -> Result<EventKey, Error>
+    where
+        D: Describe,
+        D::Source: Send + 'static,
+        C: FnMut(&mut Events<'_>, &mut D::Source, Fired) + Send + 'static,
+    {
+        match self {
+            Events::Local(reactor) => reactor
+                .insert(event, move |cx, source, fired| {
+                    callback(&mut Events::Local(cx.reactor), source, fired)
+                })
+                .map_err(|Rejected { error, .. }| error),
+            Events::Shared(handle) => handle
+                .insert(event, move |cx, source, fired| {
+                    callback(&mut Events::Shared(cx.handle().clone()), source, fired);
+                })
+                .map_err(|Rejected { error, .. }| error),
+        }
+    }
+
+    pub fn insert<D, C>(&mut self, event: D, callback: C) -> EventKey
+    where
+        D: Describe,
+        D::Source: Send + 'static,
+        C: FnMut(&mut Events<'_>, &mut D::Source, Fired) + Send + 'static,
+    {
+        self.try_insert(event, callback).expect("the event is accepted")
+    }
+
+    pub fn add(&mut self, key: EventKey) -> Result<(), Error> {
+        either!(self, add(key))
+    }
+
+    pub fn add_after(&mut self, key: EventKey, timeout: Duration) -> Result<(), Error> {
+        either!(self, add_after(key, timeout))
+    }
+
+    pub fn add_at(&mut self, key: EventKey, deadline: Time) -> Result<(), Error> {
+        either!(self, add_at(key, deadline))
+    }
+
+    pub fn add_in(&mut self, key: EventKey, queue: SameDuration) -> Result<(), Error> {
+        either!(self, add_in(key, queue))
+    }
+
+    pub fn same_duration(&mut self, timeout: Duration) -> Result<SameDuration, Error> {
+        either!(self, same_duration(timeout))
+    }
+
+    pub fn delete(&mut self, key: EventKey) -> Result<(), Error> {
+        either!(self, delete(key))
+    }
+
+    pub fn remove(&mut self, key: EventKey) -> Result<(), Error> {
+        either!(self, remove(key))
+    }
+
+    pub fn activate(&mut self, key: EventKey, causes: Causes) -> Result<(), Error> {
+        either!(self, activate(key, causes))
+    }
+
+    pub fn activate_later(&mut self, key: EventKey, causes: Causes) -> Result<(), Error> {
+        either!(self, activate_later(key, causes))
+    }
+
+    pub fn set_interest(&mut self, key: EventKey, interest: Interest) -> Result<(), Error> {
+        either!(self, set_interest(key, interest))
+    }
+
+    pub fn set_priority(&mut self, key: EventKey, priority: u8) -> Result<(), Error> {
+        either!(self, set_priority(key, priority))
+    }
+
+    pub fn set_timeout(&mut self, key: EventKey, timeout: Option<Duration>) -> Result<(), Error> {
+        either!(self, set_timeout(key, timeout))
+    }
+
+    pub fn clear_timeout(&mut self, key: EventKey) -> Result<(), Error> {
+        either!(self, clear_timeout(key))
+    }
+
+    pub fn is_pending(&mut self, key: EventKey) -> Result<bool, Error> {
+        either!(self, is_pending(key))
+    }
+
+    pub fn deadline(&mut self, key: EventKey) -> Result<Option<Time>, Error> {
+        either!(self, deadline(key))
+    }
+
+    /// A fresh reading of the loop's clock.
+    pub fn read_clock(&mut self) -> Time {
+        match self {
+            Events::Local(reactor) => reactor.refresh_now(),
+            Events::Shared(handle) => handle.now(),
+        }
+    }
+
+    pub fn contains(&mut self, key: EventKey) -> bool {
+        either!(infallible self, contains(key))
+    }
+
+    pub fn len(&mut self) -> usize {
+        either!(infallible self, len())
+    }
+
+    pub fn features(&mut self) -> Features {
+        either!(infallible self, features())
+    }
+
+    pub fn backend_name(&mut self) -> &'static str {
+        either!(infallible self, backend_name())
+    }
+
+    pub fn priorities(&mut self) -> u8 {
+        either!(infallible self, priorities())
+    }
+
+    pub fn stop(&mut self) {
+        match self {
+            Events::Local(reactor) => reactor.stop(),
+            Events::Shared(handle) => handle.stop().expect("the loop exists"),
+        }
+    }
+
+    pub fn stop_after_turn(&mut self) {
+        match self {
+            Events::Local(reactor) => reactor.stop_after_turn(),
+            Events::Shared(handle) => handle.stop_after_turn().expect("the loop exists"),
+        }
+    }
+
+    pub fn restart_turn(&mut self) {
+        match self {
+            Events::Local(reactor) => reactor.restart_turn(),
+            Events::Shared(handle) => handle.restart_turn().expect("the loop exists"),
+        }
+    }
+}

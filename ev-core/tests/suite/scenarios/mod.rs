@@ -1,0 +1,26 @@
+//! The scenarios, a file a subject.
+
+mod io;
+
+use crate::cell::Cell;
+use crate::harness::Verdict;
+
+#[derive(Clone, Copy)]
+pub struct Scenario {
+    pub name: &'static str,
+    pub run: fn(&Cell) -> Verdict,
+}
+
+/// Lists the scenarios of a file: functions of this file, each named `subject::function`.
+macro_rules! scenarios {
+    ($subject:literal: $($name:ident),* $(,)?) => {
+        pub const ALL: &[super::Scenario] = &[
+            $(super::Scenario { name: concat!($subject, "::", stringify!($name)), run: $name }),*
+        ];
+    };
+}
+use scenarios;
+
+pub fn all() -> impl Iterator<Item = Scenario> {
+    [io::ALL].into_iter().flatten().copied()
+}

@@ -1,0 +1,157 @@
+//! The queue of descriptors whose change is made later.
+//!
+//! First in, first out, so that the kernel hears of descriptors in the order in which they changed. It is linked
+//! through the slots: a descriptor joins without allocating, hence without failing.
+//!
+//! # Invariants
+//!
+//! 1. A slot's `next_deferred` is `NOT_DEFERRED` exactly if the descriptor is not queued.
+//! 2. From `first` along the `next_deferred` of queued slots one arrives at `last`, whose `next_deferred` is `END`.
+
+use std::mem;
+use std::os::fd::RawFd;
+
+use crate::slots::{Slot, Slots};
+
+/// The link of a descriptor that is not queued. No descriptor is negative.
+pub(crate) const NOT_DEFERRED: RawFd = -1;
+
+/// The link of the last in the queue.
+const END: RawFd = -2;
+
+/// The two ends of the queue.
+#[derive(Debug)]
+pub(crate) struct Deferred {
+    /// `END` if the queue is empty.
+    first: RawFd,
+    /// Of no meaning if the queue is empty.
+    last: RawFd,
+}
+
+impl Deferred {
+    pub(crate) const fn new() -> Self {
+        Self { first: END, last: END }
+    }
+
+    /// Lets `fd` join the queue, unless it is there already or has no slot.
+    pub(crate) fn push(&mut self, slots: &mut Slots, fd: RawFd) {
+        match slots.get_mut(fd) {
+            Some(slot) if slot.next_deferred == NOT_DEFERRED => slot.next_deferred = END,
+            _ => return,
+        }
+        if self.first == END {
+            self.first = fd;
+        } else if let Some(last) = slots.get_mut(self.last) {
+            last.next_deferred = fd;
+        }
+        self.last = fd;
+    }
+
+    /// Takes the one that has waited longest.
+    pub(crate) fn pop(&mut self, slots: &mut Slots) -> Option<RawFd> {
+        let fd = self.first;
+        let slot = slots.get_mut(fd)?;
+        self.first = mem::replace(&mut slot.next_deferred, NOT_DEFERRED);
+        Some(fd)
+    }
+
+    /// Lets all descriptors that are `chosen` form the queue, by number, and no others.
+    pub(crate) fn refill(&mut self, slots: &mut Slots, chosen: impl Fn(&Slot) -> bool) {
+        *self = Self::new();
+        let mut end = &mut self.first;
+        for (fd, slot) in slots.iter_mut() {
+            slot.next_deferred = NOT_DEFERRED;
+            if chosen(slot) {
+                (*end, self.last) = (fd, fd);
+                slot.next_deferred = END;
+                end = &mut slot.next_deferred;
+            }
+        }
+    }
+
+    /// Asserts the invariants.
+    pub(crate) fn check_invariants(&self, slots: &Slots) {
+        let marked = slots
+            .iter()
+            .filter(|(_, slot)| slot.next_deferred != NOT_DEFERRED)
+            .count();
+        let (mut queued, mut last, mut at) = (0, END, self.first);
+        while at != END {
+            let next = slots.get(at).map_or(NOT_DEFERRED, |slot| slot.next_deferred);
+            assert_ne!(next, NOT_DEFERRED, "deferred 1: {at} is queued without the mark");
+            queued += 1;
+            assert!(queued <= marked, "deferred 2: a circle");
+            (last, at) = (at, next);
+        }
+        assert_eq!(queued, marked, "deferred 1: marks of descriptors that are not queued");
+        assert!(queued == 0 || last == self.last, "deferred 2: the end of the queue");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slots(fds: &[RawFd]) -> Slots {
+        let mut slots = Slots::new();
+        for &fd in fds {
+            slots.reserve(fd).unwrap();
+        }
+        slots
+    }
+
+    #[test]
+    fn first_in_first_out_and_once() {
+        let mut slots = slots(&[0, 300, 7]);
+        let mut queue = Deferred::new();
+        for fd in [300, 0, 300, 7, 0] {
+            queue.push(&mut slots, fd);
+            queue.check_invariants(&slots);
+        }
+        assert_eq!(queue.pop(&mut slots), Some(300));
+        queue.check_invariants(&slots);
+        queue.push(&mut slots, 300);
+        for fd in [0, 7, 300] {
+            assert_eq!(queue.pop(&mut slots), Some(fd));
+            queue.check_invariants(&slots);
+        }
+        assert_eq!(queue.pop(&mut slots), None);
+        queue.push(&mut slots, 7);
+        assert_eq!(queue.pop(&mut slots), Some(7));
+        assert_eq!(queue.pop(&mut slots), None);
+    }
+
+    #[test]
+    fn refills_by_number() {
+        let mut slots = slots(&[9, 0, 300, 7]);
+        let mut queue = Deferred::new();
+        for fd in [300, 8, 0] {
+            queue.push(&mut slots, fd);
+        }
+        for fd in [300, 9, 7] {
+            slots.get_mut(fd).unwrap().generation = 1;
+        }
+        queue.refill(&mut slots, |slot| slot.generation == 1);
+        queue.check_invariants(&slots);
+        queue.push(&mut slots, 8);
+        for fd in [7, 9, 300, 8] {
+            assert_eq!(queue.pop(&mut slots), Some(fd));
+        }
+        assert_eq!(queue.pop(&mut slots), None);
+
+        queue.push(&mut slots, 7);
+        queue.refill(&mut slots, |_| false);
+        queue.check_invariants(&slots);
+        assert_eq!(queue.pop(&mut slots), None);
+    }
+
+    #[test]
+    fn a_descriptor_without_a_slot_does_not_join() {
+        let mut slots = slots(&[0]);
+        let mut queue = Deferred::new();
+        for fd in [NOT_DEFERRED, END, 256, RawFd::MAX] {
+            queue.push(&mut slots, fd);
+        }
+        assert_eq!(queue.pop(&mut slots), None);
+    }
+}

@@ -1,0 +1,303 @@
+//! Signals: what a process does when one comes, and which ones a thread holds off.
+//!
+//! Signals are given by number, `libc::SIGINT` and so on; the kernel judges the number.
+
+use std::fmt;
+use std::io;
+use std::mem::MaybeUninit;
+use std::ptr;
+
+use bitflags::bitflags;
+use libc::c_int;
+
+use crate::check;
+
+/// A set of signals.
+///
+/// ```
+/// use ev_sys::signal::SigSet;
+///
+/// let mut set = SigSet::empty();
+/// set.insert(libc::SIGINT)?;
+/// assert!(set.contains(libc::SIGINT) && !set.contains(libc::SIGTERM));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct SigSet(libc::sigset_t);
+
+impl SigSet {
+    /// The set of no signal.
+    pub fn empty() -> Self {
+        let mut set = MaybeUninit::uninit();
+        // SAFETY: `sigemptyset` initialises the set it is given; it cannot fail for a valid pointer.
+        unsafe { libc::sigemptyset(set.as_mut_ptr()) };
+        // SAFETY: initialised by the call above.
+        Self(unsafe { set.assume_init() })
+    }
+
+    /// The set of every signal.
+    pub fn full() -> Self {
+        let mut set = MaybeUninit::uninit();
+        // SAFETY: `sigfillset` initialises the set it is given; it cannot fail for a valid pointer.
+        unsafe { libc::sigfillset(set.as_mut_ptr()) };
+        // SAFETY: initialised by the call above.
+        Self(unsafe { set.assume_init() })
+    }
+
+    /// Puts `signal` into the set.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if there is no such signal; the set has not changed.
+    pub fn insert(&mut self, signal: c_int) -> io::Result<()> {
+        // SAFETY: the set was initialised by its constructor.
+        check(unsafe { libc::sigaddset(&raw mut self.0, signal) }).map(drop)
+    }
+
+    /// Takes `signal` out of the set.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if there is no such signal; the set has not changed.
+    pub fn remove(&mut self, signal: c_int) -> io::Result<()> {
+        // SAFETY: the set was initialised by its constructor.
+        check(unsafe { libc::sigdelset(&raw mut self.0, signal) }).map(drop)
+    }
+
+    /// Whether `signal` is in the set; no if there is no such signal.
+    pub fn contains(&self, signal: c_int) -> bool {
+        // SAFETY: the set was initialised by its constructor.
+        unsafe { libc::sigismember(&raw const self.0, signal) == 1 }
+    }
+}
+
+impl fmt::Debug for SigSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set()
+            .entries((1..=128).filter(|&signal| self.contains(signal)))
+            .finish()
+    }
+}
+
+/// The signals that the calling thread holds off.
+pub fn mask() -> SigSet {
+    change_mask(libc::SIG_BLOCK, None)
+}
+
+/// Makes the calling thread hold off the signals of `set` as well. Returns the mask before.
+///
+/// `SIGKILL` and `SIGSTOP` are let through nevertheless.
+pub fn block(set: &SigSet) -> SigSet {
+    change_mask(libc::SIG_BLOCK, Some(set))
+}
+
+/// Makes the calling thread hold off the signals of `set` no longer. Returns the mask before.
+pub fn unblock(set: &SigSet) -> SigSet {
+    change_mask(libc::SIG_UNBLOCK, Some(set))
+}
+
+/// Makes the calling thread hold off the signals of `set` and no others. Returns the mask before.
+pub fn set_mask(set: &SigSet) -> SigSet {
+    change_mask(libc::SIG_SETMASK, Some(set))
+}
+
+fn change_mask(how: c_int, set: Option<&SigSet>) -> SigSet {
+    let set = set.map_or(ptr::null(), |set| &raw const set.0);
+    let mut old = SigSet::empty();
+    // SAFETY: `set` is null or an initialised set that outlives the call; `old` is valid for writes.
+    let error = unsafe { libc::pthread_sigmask(how, set, &raw mut old.0) };
+    debug_assert_eq!(error, 0, "the only error is EINVAL, for an unknown `how`");
+    old
+}
+
+bitflags! {
+    /// The flags of an [`Action`].
+    ///
+    /// An action read from the kernel may carry further bits; they are kept.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+    pub struct ActionFlags: c_int {
+        /// System calls that the handler interrupts are restarted where that is possible.
+        const RESTART = libc::SA_RESTART;
+        /// The handler takes three arguments.
+        const SIGINFO = libc::SA_SIGINFO;
+        /// The signal itself is not held off while its handler runs.
+        const NODEFER = libc::SA_NODEFER;
+        /// The action turns to the default one when the signal comes.
+        const RESETHAND = libc::SA_RESETHAND;
+        /// The handler runs on the thread's alternate stack, if it has one.
+        const ONSTACK = libc::SA_ONSTACK;
+        /// No `SIGCHLD` for children that stop or go on.
+        const NOCLDSTOP = libc::SA_NOCLDSTOP;
+        /// Children that end leave nothing to wait for.
+        const NOCLDWAIT = libc::SA_NOCLDWAIT;
+        /// Bits that this list does not name.
+        const _ = !0;
+    }
+}
+
+/// What an [`Action`] does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Disposition {
+    /// What the system does by itself (`SIG_DFL`).
+    Default,
+    /// Nothing (`SIG_IGN`).
+    Ignore,
+    /// A call of the function at this address.
+    Handler(usize),
+}
+
+/// What the process does when a signal comes: a handler, its flags and its mask (`struct sigaction`).
+///
+/// An action that was read and is installed again is bit for bit the same.
+#[derive(Clone, Copy)]
+pub struct Action(libc::sigaction);
+
+impl Action {
+    /// What the system does by itself: end the process, mostly.
+    #[doc(alias = "SIG_DFL")]
+    pub fn system_default() -> Self {
+        Self::new(libc::SIG_DFL, ActionFlags::empty(), &SigSet::empty())
+    }
+
+    /// Nothing.
+    #[doc(alias = "SIG_IGN")]
+    pub fn ignore() -> Self {
+        Self::new(libc::SIG_IGN, ActionFlags::empty(), &SigSet::empty())
+    }
+
+    /// A call of `handler` with the signal's number, with the signals of `mask` held off meanwhile.
+    ///
+    /// [`ActionFlags::SIGINFO`] is taken out: `handler` has one argument.
+    ///
+    /// # Safety
+    ///
+    /// `handler` can be called at any point of any thread's execution: it does nothing but what `signal-safety(7)`
+    /// allows, leaves `errno` as it found it and does not unwind; and its code stays in the process for as long as the
+    /// action, or a copy, can be installed.
+    pub unsafe fn handler(handler: extern "C" fn(c_int), flags: ActionFlags, mask: &SigSet) -> Self {
+        Self::new(
+            handler as *const () as usize,
+            flags.difference(ActionFlags::SIGINFO),
+            mask,
+        )
+    }
+
+    fn new(handler: libc::sighandler_t, flags: ActionFlags, mask: &SigSet) -> Self {
+        // SAFETY: `struct sigaction` is integers, a set of bits and a nullable function pointer: all zeroes is valid.
+        let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
+        action.sa_sigaction = handler;
+        action.sa_flags = flags.bits();
+        action.sa_mask = mask.0;
+        Self(action)
+    }
+
+    /// The action of `signal` at present.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if there is no such signal.
+    pub fn query(signal: c_int) -> io::Result<Self> {
+        exchange(signal, None)
+    }
+
+    /// Makes this the action of `signal` and returns the one before.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if there is no such signal, or none that the process may act on (`SIGKILL`, `SIGSTOP`). The action has
+    /// not changed.
+    #[doc(alias = "sigaction")]
+    pub fn install(&self, signal: c_int) -> io::Result<Self> {
+        exchange(signal, Some(self))
+    }
+
+    /// What this action does.
+    pub fn disposition(&self) -> Disposition {
+        match self.0.sa_sigaction {
+            libc::SIG_DFL => Disposition::Default,
+            libc::SIG_IGN => Disposition::Ignore,
+            handler => Disposition::Handler(handler),
+        }
+    }
+
+    /// The flags.
+    pub fn flags(&self) -> ActionFlags {
+        ActionFlags::from_bits_retain(self.0.sa_flags)
+    }
+
+    /// The signals held off while the handler runs.
+    pub fn mask(&self) -> SigSet {
+        SigSet(self.0.sa_mask)
+    }
+}
+
+impl fmt::Debug for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Action")
+            .field("disposition", &self.disposition())
+            .field("flags", &self.flags())
+            .field("mask", &self.mask())
+            .finish()
+    }
+}
+
+fn exchange(signal: c_int, new: Option<&Action>) -> io::Result<Action> {
+    let new = new.map_or(ptr::null(), |action| &raw const action.0);
+    let mut old = Action::system_default();
+    // SAFETY: `new` is null or an action that outlives the call, and whose handler may be called by the promise given
+    // to `Action::handler`, or because the kernel had it already; `old` is valid for writes.
+    check(unsafe { libc::sigaction(signal, new, &raw mut old.0) })?;
+    Ok(old)
+}
+
+/// Sends `signal` to the calling thread. Where a handler is installed and the signal is not held off, it has run when
+/// this returns.
+///
+/// # Errors
+///
+/// `EINVAL` if there is no such signal.
+pub fn raise(signal: c_int) -> io::Result<()> {
+    // SAFETY: `raise` takes an integer; whatever handler runs was vouched for when it was installed.
+    check(unsafe { libc::raise(signal) }).map(drop)
+}
+
+/// Keeps the thread's `errno` as it was, for the length of a signal handler.
+///
+/// A handler runs between any two instructions of its thread: a failing call in it must not be seen by the code that
+/// it interrupted.
+#[derive(Debug)]
+#[must_use = "errno is restored when the guard is dropped"]
+pub struct ErrnoGuard {
+    saved: c_int,
+}
+
+impl ErrnoGuard {
+    /// Notes `errno`.
+    #[inline]
+    pub fn save() -> Self {
+        // SAFETY: the location of this thread's `errno` is valid for as long as the thread runs.
+        let saved = unsafe { *errno_location() };
+        Self { saved }
+    }
+}
+
+impl Drop for ErrnoGuard {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: as in `save`; only this thread accesses it.
+        unsafe { *errno_location() = self.saved };
+    }
+}
+
+#[inline]
+fn errno_location() -> *mut c_int {
+    #[cfg(any(target_os = "android", target_os = "netbsd", target_os = "openbsd"))]
+    use libc::__errno as location;
+    #[cfg(any(target_os = "linux", target_os = "dragonfly"))]
+    use libc::__errno_location as location;
+    #[cfg(any(target_os = "freebsd", target_vendor = "apple"))]
+    use libc::__error as location;
+
+    // SAFETY: the function takes nothing and returns the address of the calling thread's `errno`.
+    unsafe { location() }
+}

@@ -1,0 +1,107 @@
+//! A queue with many senders and one receiver that takes all at once.
+
+use std::mem;
+
+use crate::sync::{AtomicBool, Mutex, Ordering};
+
+/// What other threads leave for a loop: many push, one takes all at once.
+///
+/// Items come out in the order in which they went in. The receiver lends an empty buffer and gets the full one, so that
+/// two buffers go back and forth and nothing is allocated in steady state. Pushing does not wake anyone: call
+/// [`Waker::wake`](crate::Waker::wake) afterwards.
+///
+/// For a few items a turn. Where every nanosecond of a push counts, or the queue must be bounded, take a channel made
+/// for that.
+///
+/// ```
+/// use ev_thread::Mailbox;
+///
+/// let mailbox = Mailbox::new();
+/// mailbox.push("one").unwrap();
+/// mailbox.push("two").unwrap();
+/// let mut buffer = Vec::new();
+/// mailbox.take_all(&mut buffer);
+/// assert_eq!(buffer, ["one", "two"]);
+///
+/// assert!(mailbox.close().is_empty());
+/// assert_eq!(mailbox.push("three"), Err("three"));
+/// ```
+#[derive(Debug)]
+pub struct Mailbox<T> {
+    inbox: Mutex<Inbox<T>>,
+    /// Whether `inbox.items` holds anything. Written under the lock, read without.
+    occupied: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Inbox<T> {
+    items: Vec<T>,
+    closed: bool,
+}
+
+impl<T> Mailbox<T> {
+    /// An empty, open mailbox.
+    pub fn new() -> Self {
+        Self {
+            inbox: Mutex::new(Inbox {
+                items: Vec::new(),
+                closed: false,
+            }),
+            occupied: AtomicBool::new(false),
+        }
+    }
+
+    /// Puts `item` behind the others.
+    ///
+    /// # Errors
+    ///
+    /// Gives `item` back if the mailbox is closed.
+    pub fn push(&self, item: T) -> Result<(), T> {
+        let mut inbox = self.inbox.lock();
+        if inbox.closed {
+            return Err(item);
+        }
+        inbox.items.push(item);
+        self.occupied.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Moves all items to the end of `buffer`, in their order. An empty `buffer` is exchanged for the full one, and its
+    /// memory serves the next items.
+    pub fn take_all(&self, buffer: &mut Vec<T>) {
+        if self.is_empty() {
+            return;
+        }
+        let mut inbox = self.inbox.lock();
+        if buffer.is_empty() {
+            mem::swap(buffer, &mut inbox.items);
+        } else {
+            buffer.append(&mut inbox.items);
+        }
+        self.occupied.store(false, Ordering::Relaxed);
+    }
+
+    /// Refuses items from now on and returns those that are there. Closing twice does no harm.
+    pub fn close(&self) -> Vec<T> {
+        let mut inbox = self.inbox.lock();
+        inbox.closed = true;
+        self.occupied.store(false, Ordering::Relaxed);
+        mem::take(&mut inbox.items)
+    }
+
+    /// Whether there is nothing to take: one load, no lock.
+    ///
+    /// A push that is ordered before the call, as by a [`Waker`](crate::Waker), is seen. One that is under way may be
+    /// missed; its sender has yet to wake the loop.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        // Relaxed: the items themselves are read under the lock.
+        !self.occupied.load(Ordering::Relaxed)
+    }
+}
+
+impl<T> Default for Mailbox<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,155 @@
+//! A descriptor that becomes readable on demand.
+
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use ev_sys::fdio;
+use ev_sys::pipe::{PipeFlags, pipe};
+
+/// What one notification writes: an eventfd takes nothing but 8 bytes, a pipe anything. Not 0, which would not make an
+/// eventfd readable.
+const ONE: [u8; 8] = 1_u64.to_ne_bytes();
+
+/// Makes a descriptor readable from any thread: what ends the sleep of a loop.
+///
+/// The loop registers [`as_fd`](AsFd::as_fd) for reading like any other descriptor. It is an eventfd where the system
+/// has it, else the reading end of a pipe. To write only when the loop sleeps, use it through a
+/// [`Waker`](crate::Waker).
+///
+/// ```
+/// use ev_thread::Notifier;
+///
+/// let notifier = Notifier::new()?;
+/// notifier.notify()?; // readable now
+/// notifier.notify()?; // still
+/// notifier.drain()?; // no longer
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Level and edge
+///
+/// Under a level-triggered registration, drain it whenever it is reported readable, or it will be reported for ever.
+/// An edge-triggered one needs no draining: every notification is an edge.
+#[derive(Debug)]
+pub struct Notifier {
+    reader: OwnedFd,
+    /// The other end of a pipe. An eventfd is both ends at once.
+    writer: Option<OwnedFd>,
+}
+
+impl Notifier {
+    /// A notifier that is not readable yet, of the lightest kind that the system has.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's: `EMFILE`, `ENFILE`.
+    ///
+    /// # Portability
+    ///
+    /// An eventfd on Linux, Android, FreeBSD and NetBSD; a pipe elsewhere, and where the kernel refuses an eventfd.
+    pub fn new() -> io::Result<Self> {
+        match eventfd() {
+            Ok(reader) => Ok(Self { reader, writer: None }),
+            Err(_) => Self::with_pipe(),
+        }
+    }
+
+    /// A notifier that is not readable yet, made of a pipe.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's: `EMFILE`, `ENFILE`.
+    pub fn with_pipe() -> io::Result<Self> {
+        let pipe = pipe(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC)?;
+        Ok(Self {
+            reader: pipe.reader,
+            writer: Some(pipe.writer),
+        })
+    }
+
+    /// Makes the descriptor readable, if it is not. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's. None is known for descriptors in working order.
+    pub fn notify(&self) -> io::Result<()> {
+        let writer = self.writer.as_ref().unwrap_or(&self.reader).as_fd();
+        loop {
+            match fdio::write(writer, &ONE) {
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // Full of notifications that no one has drained. It is readable, but whoever waits for an edge needs a
+                // write that succeeds.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.drain()?,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Makes the descriptor unreadable, if it is readable. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's. None is known for descriptors in working order.
+    pub fn drain(&self) -> io::Result<()> {
+        let mut buffer = [0; 512];
+        loop {
+            match fdio::read(self.reader.as_fd(), &mut buffer) {
+                Ok(n) if n == buffer.len() => {}
+                // An eventfd gives 8 bytes. A pipe that gives less than there was room for is empty.
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Gives a child that `fork` has made a notifier of its own, unreadable, under the same descriptor numbers.
+    ///
+    /// Until then parent and child share one: a notification by either is seen by any. The child's loop must also
+    /// register the descriptor again, in a kernel set of its own: what it inherited still belongs to the parent's file.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's: `EMFILE`, `ENFILE`. Nothing has changed.
+    pub fn renew(&self) -> io::Result<()> {
+        match &self.writer {
+            None => fdio::replace(&self.reader, eventfd()?),
+            Some(writer) => {
+                let new = pipe(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC)?;
+                fdio::replace(&self.reader, new.reader)?;
+                fdio::replace(writer, new.writer)
+            }
+        }
+    }
+}
+
+impl AsFd for Notifier {
+    /// The descriptor that becomes readable.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.reader.as_fd()
+    }
+}
+
+#[cfg(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "netbsd"
+))]
+fn eventfd() -> io::Result<OwnedFd> {
+    use ev_sys::eventfd::{self, EventFdFlags};
+
+    eventfd::create(0, EventFdFlags::NONBLOCK | EventFdFlags::CLOEXEC)
+}
+
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "netbsd"
+)))]
+fn eventfd() -> io::Result<OwnedFd> {
+    Err(ErrorKind::Unsupported.into())
+}

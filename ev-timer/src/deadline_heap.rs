@@ -1,0 +1,179 @@
+//! The heap alone.
+
+use alloc::collections::TryReserveError;
+use core::fmt;
+
+use crate::Time;
+use crate::heap::Heap;
+use crate::key::Key;
+use crate::slots::{MAX_ID, Place, Slots};
+
+/// The deadlines of timers that the caller numbers, in a 4-ary heap.
+///
+/// For deadlines of every kind where few of them share a duration; [`Timers`](crate::Timers) adds queues for those that
+/// do. Arming and cancelling are O(log n), and close to O(1) on average as most entries are near the leaves; pushing a
+/// deadline back is a store; expiry is O(log n). An armed timer takes 32 bytes.
+///
+/// Ids, their memory and the order of firing are as in [`Timers`](crate::Timers).
+///
+/// ```
+/// use ev_timer::{DeadlineHeap, Time};
+///
+/// let mut heap = DeadlineHeap::new();
+/// heap.set(0, Time::from_nanos(300));
+/// heap.set(1, Time::from_nanos(100));
+/// heap.set(2, Time::from_nanos(200));
+/// heap.cancel(2);
+///
+/// assert_eq!(heap.pop_expired(Time::from_nanos(250)), Some((1, Time::from_nanos(100))));
+/// assert_eq!(heap.pop_expired(Time::from_nanos(250)), None);
+/// assert_eq!(heap.next_wake(), Some(Time::from_nanos(300)));
+/// ```
+#[derive(Clone)]
+pub struct DeadlineHeap {
+    heap: Heap,
+    slots: Slots,
+    armings: u32,
+}
+
+impl DeadlineHeap {
+    /// The largest id a timer may have, as [`Timers::MAX_ID`](crate::Timers::MAX_ID).
+    pub const MAX_ID: u32 = MAX_ID;
+
+    /// A heap without timers and without memory.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { heap: Heap::new(), slots: Slots::new(), armings: 0 }
+    }
+
+    /// A heap with memory for the timers `0..capacity`.
+    #[must_use]
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self { heap: Heap::with_capacity(capacity), slots: Slots::with_capacity(capacity), armings: 0 }
+    }
+
+    /// Makes sure that arming `id` next does not fail for want of memory.
+    ///
+    /// The promise is for one arming and lasts until another timer is armed or any is disarmed.
+    ///
+    /// # Errors
+    ///
+    /// There is not enough memory, or `id` is larger than [`Self::MAX_ID`]. Nothing has changed for the timers.
+    pub fn try_reserve(&mut self, id: u32) -> Result<(), TryReserveError> {
+        self.slots.try_make_room(id)?;
+        self.heap.try_reserve(1)
+    }
+
+    /// Arms the timer, or arms it anew with another deadline.
+    ///
+    /// # Panics
+    ///
+    /// If `id` is larger than [`Self::MAX_ID`].
+    pub fn set(&mut self, id: u32, deadline: Time) {
+        let key = Key::next(deadline, &mut self.armings);
+        let place = self.slots.place(id);
+        let slots = self.slots.as_mut_slice();
+        if let Place::Heap(position) = place {
+            self.heap.rearm(slots, position, id, key);
+        } else {
+            self.heap.insert(slots, id, key);
+        }
+    }
+
+    /// Disarms the timer and returns the deadline it had, `None` if it was not armed.
+    pub fn cancel(&mut self, id: u32) -> Option<Time> {
+        let Place::Heap(position) = self.slots.armed(id)?.place() else { return None };
+        Some(self.take(position, id))
+    }
+
+    /// The deadline of the timer, `None` if it is not armed.
+    #[must_use]
+    pub fn deadline(&self, id: u32) -> Option<Time> {
+        self.slots.armed(id).map(|slot| slot.key().deadline)
+    }
+
+    /// When to call [`pop_expired`](Self::pop_expired) next: never after the earliest deadline, possibly before it, see
+    /// [`Timers::next_wake`](crate::Timers::next_wake). `None` if no timer is armed.
+    #[inline]
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Time> {
+        self.heap.first_deadline()
+    }
+
+    /// Disarms the first timer whose deadline is not after `now`, and returns it with that deadline.
+    ///
+    /// First by deadline, then by the order of arming.
+    pub fn pop_expired(&mut self, now: Time) -> Option<(u32, Time)> {
+        let first = self.heap.first_due(self.slots.as_mut_slice(), now)?;
+        Some((first.id(), self.take(0, first.id())))
+    }
+
+    #[inline]
+    fn take(&mut self, position: u32, id: u32) -> Time {
+        self.heap.remove(self.slots.as_mut_slice(), position);
+        let deadline = self.slots.disarm(id);
+        if self.slots.wants_trim() {
+            self.trim();
+        }
+        deadline
+    }
+
+    #[cold]
+    fn trim(&mut self) {
+        self.slots.trim();
+        self.heap.trim();
+    }
+
+    /// The number of armed timers.
+    #[inline]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.heap.len()
+    }
+
+    /// Whether no timer is armed.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Disarms all timers. Keeps the memory.
+    pub fn clear(&mut self) {
+        self.heap.clear();
+        self.slots.clear();
+    }
+
+    /// The armed timers and their deadlines, in no particular order. Looks at every id up to the largest in use.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, Time)> {
+        self.slots.iter().map(|(id, slot)| (id, slot.key().deadline))
+    }
+
+    /// Gives back all memory that the armed timers do not need.
+    pub fn shrink_to_fit(&mut self) {
+        self.heap.shrink_to_fit();
+        self.slots.shrink_to_fit();
+    }
+
+    /// Checks the structure in O(largest id), for tests.
+    ///
+    /// # Panics
+    ///
+    /// If an invariant of the heap does not hold, which is a defect of this crate.
+    pub fn check_invariants(&self) {
+        self.heap.check_invariants(self.slots.as_slice());
+        assert_eq!(self.iter().count(), self.len(), "a timer is armed and not in the heap");
+    }
+}
+
+impl Default for DeadlineHeap {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for DeadlineHeap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeadlineHeap").field("len", &self.len()).field("next_wake", &self.next_wake()).finish()
+    }
+}

@@ -1,0 +1,161 @@
+//! Doubly linked lists of timer ids.
+//!
+//! ```text
+//! list     head ─► 7 ◄─► 2 ◄─► 9 ◄─ tail
+//! links    [2] = { prev: 7, next: 9 }, ..
+//! ```
+//!
+//! One array of links, 8 bytes an id, serves any number of lists, as an id is in one list at most. Invariants:
+//!
+//! 1. Following `next` from the head and `prev` from the tail visits the same ids, in opposite orders.
+//! 2. The lists together hold `len` ids.
+
+use alloc::collections::TryReserveError;
+use alloc::vec::Vec;
+
+use crate::slots::{MAX_ID, give_back};
+
+/// No id.
+const NIL: u32 = u32::MAX;
+const _: () = assert!(NIL > MAX_ID);
+
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    prev: u32,
+    next: u32,
+}
+
+/// One list: its ends. Both are there or neither is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct List {
+    head: u32,
+    tail: u32,
+}
+
+impl List {
+    pub(crate) const fn new() -> Self {
+        Self { head: NIL, tail: NIL }
+    }
+
+    #[inline]
+    pub(crate) fn head(&self) -> Option<u32> {
+        (self.head != NIL).then_some(self.head)
+    }
+
+    #[inline]
+    pub(crate) fn tail(&self) -> Option<u32> {
+        (self.tail != NIL).then_some(self.tail)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.head == NIL
+    }
+}
+
+/// The links of all lists.
+#[derive(Clone, Debug)]
+pub(crate) struct Links {
+    links: Vec<Link>,
+    len: usize,
+}
+
+impl Links {
+    pub(crate) const fn new() -> Self {
+        Self { links: Vec::new(), len: 0 }
+    }
+
+    /// Makes room for `id`, and for all ids below `ids` if there has to be more of it.
+    #[inline]
+    pub(crate) fn try_make_room(&mut self, id: u32, ids: usize) -> Result<(), TryReserveError> {
+        if (id as usize) < self.links.len() { Ok(()) } else { self.try_grow(ids) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn try_grow(&mut self, ids: usize) -> Result<(), TryReserveError> {
+        self.links.try_reserve(ids - self.links.len())?;
+        self.grow(ids);
+        Ok(())
+    }
+
+    /// Makes room for all ids below `ids`.
+    pub(crate) fn grow(&mut self, ids: usize) {
+        self.links.resize(ids, Link { prev: NIL, next: NIL });
+    }
+
+    /// Appends an id that is in no list. There has to be room for it.
+    #[inline]
+    pub(crate) fn push_back(&mut self, list: &mut List, id: u32) {
+        self.links[id as usize] = Link { prev: list.tail, next: NIL };
+        match list.tail {
+            NIL => list.head = id,
+            tail => self.links[tail as usize].next = id,
+        }
+        list.tail = id;
+        self.len += 1;
+    }
+
+    /// Takes out an id that is in this list.
+    #[inline]
+    pub(crate) fn remove(&mut self, list: &mut List, id: u32) {
+        let Link { prev, next } = self.links[id as usize];
+        match prev {
+            NIL => list.head = next,
+            prev => self.links[prev as usize].next = next,
+        }
+        match next {
+            NIL => list.tail = prev,
+            next => self.links[next as usize].prev = prev,
+        }
+        self.len -= 1;
+    }
+
+    /// The ids in all lists.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The ids of one list, head first.
+    pub(crate) fn iter(&self, list: &List) -> impl Iterator<Item = u32> {
+        core::iter::successors(list.head(), |&id| Some(self.links[id as usize].next).filter(|&next| next != NIL))
+    }
+
+    /// Forgets all lists' contents. The caller empties the lists.
+    pub(crate) fn clear(&mut self) {
+        self.links.clear();
+        self.len = 0;
+    }
+
+    /// Cuts the array to the ids below `ids` and gives back memory that is far from being used.
+    pub(crate) fn trim(&mut self, ids: usize) {
+        self.links.truncate(ids);
+        give_back(&mut self.links);
+    }
+
+    pub(crate) fn shrink_to_fit(&mut self, ids: usize) {
+        self.links.truncate(ids);
+        self.links.shrink_to_fit();
+    }
+
+    /// Panics if an invariant does not hold.
+    pub(crate) fn check_invariants<'a>(&self, lists: impl IntoIterator<Item = &'a List>) {
+        let mut len = 0;
+        for list in lists {
+            let mut prev = NIL;
+            for id in self.iter(list) {
+                assert_eq!(self.links[id as usize].prev, prev, "1: the link back from {id}");
+                prev = id;
+                len += 1;
+                assert!(len <= self.len, "2: a list is longer than all of them");
+            }
+            assert_eq!(list.tail, prev, "1: the tail");
+        }
+        assert_eq!(len, self.len, "2: the number of ids");
+    }
+
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        self.links.capacity() * size_of::<Link>()
+    }
+}

@@ -1,0 +1,244 @@
+//! Same-duration queues, and which of them comes first.
+//!
+//! ```text
+//! queues  [0] 30 s   7 ◄─► 2 ◄─► 9          heads       a heap of queue numbers,
+//!         [1] 100 ms 4                        [1]        each under its head's key
+//!         [2] 5 s    (empty)                  └ [0]
+//! ```
+//!
+//! Timers with the same timeout, armed as time goes on, are sorted by the order of arming. A timer that would not be (the
+//! time it was armed at went back) is refused, and its owner puts it elsewhere.
+//!
+//! 1. From head to tail of a queue, keys ascend.
+//! 2. `heads` holds the queues that are not empty, each under the key of its head. As in any of these heaps an entry
+//!    may lag, so a head that goes is only noted.
+//! 3. A timer's slot says which queue it is in, and the links of that queue hold it.
+//! 4. No two queues have the same timeout.
+//! 5. At most `MOST_KEPT` queues are kept for a handle, and at most `MOST_FOUND` are not.
+
+use alloc::collections::TryReserveError;
+use alloc::vec::Vec;
+
+use crate::Time;
+use crate::heap::{Entry, Heap};
+use crate::key::Key;
+use crate::list::{Links, List};
+use crate::slots::{Place, Slot};
+
+/// The most queues that have a handle: libevent's `MAX_COMMON_TIMEOUTS`.
+pub(crate) const MOST_KEPT: usize = 256;
+/// The most queues that were found and can be put to another use.
+const MOST_FOUND: usize = 64;
+
+#[derive(Clone, Debug)]
+struct Queue {
+    timeout: u64,
+    list: List,
+    /// A handle was given out: the queue keeps its timeout for good.
+    kept: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Queues {
+    queues: Vec<Queue>,
+    links: Links,
+    heads: Heap,
+    head_slots: Vec<Slot>,
+}
+
+impl Queues {
+    pub(crate) const fn new() -> Self {
+        Self { queues: Vec::new(), links: Links::new(), heads: Heap::new(), head_slots: Vec::new() }
+    }
+
+    /// The timeout of a queue in nanoseconds, `None` if there is no such queue.
+    #[inline]
+    pub(crate) fn timeout(&self, queue: u32) -> Option<u64> {
+        self.queues.get(queue as usize).map(|queue| queue.timeout)
+    }
+
+    /// The queue of this timeout, made if need be and kept for good. `None` if there are too many.
+    pub(crate) fn keep(&mut self, timeout: u64) -> Option<u32> {
+        let found = self.position(timeout);
+        let is_kept = found.is_some_and(|queue| self.queues[queue as usize].kept);
+        if !is_kept && self.count(true) == MOST_KEPT {
+            return None;
+        }
+        let queue = found.unwrap_or_else(|| self.add(timeout));
+        self.queues[queue as usize].kept = true;
+        Some(queue)
+    }
+
+    /// The queue of this timeout, made if need be. `None` if there are too many and all that were found before are used
+    /// by a timer or `wanted`, or if there is no memory.
+    pub(crate) fn find(&mut self, timeout: u64, wanted: impl Fn(u64, u32) -> bool) -> Option<u32> {
+        if let Some(queue) = self.position(timeout) {
+            return Some(queue);
+        }
+        if self.count(false) < MOST_FOUND {
+            self.queues.try_reserve(1).ok()?;
+            self.head_slots.try_reserve(1).ok()?;
+            self.try_reserve_head().ok()?;
+            return Some(self.add(timeout));
+        }
+        let (number, idle) = (0..)
+            .zip(&mut self.queues)
+            .find(|(number, queue)| !queue.kept && queue.list.is_empty() && !wanted(queue.timeout, *number))?;
+        idle.timeout = timeout;
+        Some(number)
+    }
+
+    fn position(&self, timeout: u64) -> Option<u32> {
+        self.queues.iter().position(|queue| queue.timeout == timeout).map(|queue| queue as u32)
+    }
+
+    fn count(&self, kept: bool) -> usize {
+        self.queues.iter().filter(|queue| queue.kept == kept).count()
+    }
+
+    fn add(&mut self, timeout: u64) -> u32 {
+        let number = self.queues.len() as u32;
+        self.head_slots.push(Slot::UNARMED);
+        self.queues.push(Queue { timeout, list: List::new(), kept: false });
+        number
+    }
+
+    /// Makes room for one more head.
+    pub(crate) fn try_reserve_head(&mut self) -> Result<(), TryReserveError> {
+        self.heads.try_reserve(1)
+    }
+
+    /// Appends a timer that is not armed; false, and nothing has changed, if it does not belong at the end or if there
+    /// is no memory for its links.
+    #[inline]
+    pub(crate) fn push(&mut self, slots: &mut [Slot], queue: u32, id: u32, key: Key) -> bool {
+        let list = &mut self.queues[queue as usize].list;
+        let tail = list.tail();
+        if tail.is_some_and(|tail| key.deadline < slots[tail as usize].key().deadline)
+            || self.links.try_make_room(id, slots.len()).is_err()
+        {
+            return false;
+        }
+        self.links.push_back(list, id);
+        slots[id as usize] = Slot::in_queue(key, queue);
+        if tail.is_none() {
+            self.heads.insert(&mut self.head_slots, queue, key);
+        }
+        true
+    }
+
+    /// Moves a timer of the queue to its end under another key; false if it does not belong there, it is then in no
+    /// queue.
+    #[inline]
+    pub(crate) fn renew(&mut self, slots: &mut [Slot], queue: u32, id: u32, key: Key) -> bool {
+        let list = &self.queues[queue as usize].list;
+        let slot = &mut slots[id as usize];
+        if list.tail() != Some(id) || key.deadline < slot.key().deadline {
+            self.remove(slots, queue, id);
+            return self.push(slots, queue, id, key);
+        }
+        slot.set_key(key);
+        if list.head() == Some(id) {
+            self.update_head(slots, queue);
+        }
+        true
+    }
+
+    /// Takes a timer out of the queue.
+    #[inline]
+    pub(crate) fn remove(&mut self, slots: &[Slot], queue: u32, id: u32) {
+        let list = &mut self.queues[queue as usize].list;
+        let was_head = list.head() == Some(id);
+        self.links.remove(list, id);
+        if was_head {
+            self.update_head(slots, queue);
+        }
+    }
+
+    /// Tells `heads` that a queue that was not empty has another head, or its head another key.
+    #[inline]
+    fn update_head(&mut self, slots: &[Slot], queue: u32) {
+        let head = self.queues[queue as usize].list.head();
+        let head_slots = &mut self.head_slots[..];
+        if let Place::Heap(position) = head_slots[queue as usize].place() {
+            if let Some(head) = head {
+                self.heads.rearm(head_slots, position, queue, slots[head as usize].key());
+            } else {
+                self.heads.remove(head_slots, position);
+                head_slots[queue as usize] = Slot::UNARMED;
+            }
+        }
+    }
+
+    /// The queue with the earliest head, and that head's key, if it is due.
+    #[inline]
+    pub(crate) fn first_due(&mut self, now: Time) -> Option<Entry> {
+        self.heads.first_due(&mut self.head_slots, now)
+    }
+
+    /// The first timer of a queue.
+    #[inline]
+    pub(crate) fn head(&self, queue: u32) -> Option<u32> {
+        self.queues[queue as usize].list.head()
+    }
+
+    /// A deadline that is not after that of any timer.
+    #[inline]
+    pub(crate) fn first_deadline(&self) -> Option<Time> {
+        self.heads.first_deadline()
+    }
+
+    /// The number of timers in all queues.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.links.len()
+    }
+
+    /// The number of queues, empty ones included.
+    pub(crate) fn count_all(&self) -> usize {
+        self.queues.len()
+    }
+
+    /// Empties the queues, which stay.
+    pub(crate) fn clear(&mut self) {
+        for queue in &mut self.queues {
+            queue.list = List::new();
+        }
+        self.links.clear();
+        self.heads.clear();
+        self.head_slots.fill(Slot::UNARMED);
+    }
+
+    /// Gives back memory that is far from being used; ids are below `ids`.
+    pub(crate) fn trim(&mut self, ids: usize) {
+        self.links.trim(ids);
+    }
+
+    pub(crate) fn shrink_to_fit(&mut self, ids: usize) {
+        self.links.shrink_to_fit(ids);
+    }
+
+    /// Panics if an invariant does not hold.
+    pub(crate) fn check_invariants(&self, slots: &[Slot]) {
+        self.links.check_invariants(self.queues.iter().map(|queue| &queue.list));
+        self.heads.check_invariants(&self.head_slots);
+        let mut queued = 0;
+        for (number, (queue, slot)) in (0..).zip(self.queues.iter().zip(&self.head_slots)) {
+            let members = || self.links.iter(&queue.list).map(|id| slots[id as usize]);
+            assert!(members().is_sorted_by(|a, b| a.key().is_before(b.key())), "1: {queue:?}");
+            let head = slot.is_armed().then(|| slot.key());
+            assert_eq!(head, members().next().map(|slot| slot.key()), "2: {queue:?}");
+            assert!(members().all(|slot| slot.place() == Place::Queue(number)), "3: {queue:?}");
+            assert_eq!(self.position(queue.timeout), Some(number), "4: {queue:?}");
+            queued += members().count();
+        }
+        let places = slots.iter().filter(|slot| matches!(slot.place(), Place::Queue(_)));
+        assert_eq!(places.count(), queued, "3: slots of timers that are in no queue");
+        assert!(self.count(true) <= MOST_KEPT && self.count(false) <= MOST_FOUND, "5");
+    }
+
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        self.links.bytes() + self.heads.bytes() + self.head_slots.capacity() * size_of::<Slot>() + self.queues.capacity() * size_of::<Queue>()
+    }
+}

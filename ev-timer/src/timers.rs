@@ -1,0 +1,403 @@
+//! Heap and queues together.
+//!
+//! ```text
+//!                 slots[id] = deadline | sequence | place
+//!                            ▲                   ▲
+//!  heap of timers ───────────┘                   └─────────── queues ◄── heap of their heads
+//!  set, set_after                                             set_in, set_after
+//!                                                                ▲
+//!                                       popular: which timeouts are in heavy use
+//! ```
+//!
+//! The next timer is the earlier of the first in the heap and the first head. Invariants, beside those of the parts:
+//!
+//! 1. Every armed timer is in the heap or in a queue, and not in both.
+//! 2. All keys come from one count of armings, so that equal deadlines are told apart across heap and queues.
+
+use alloc::collections::TryReserveError;
+use core::fmt;
+use core::time::Duration;
+
+use crate::heap::Heap;
+use crate::key::Key;
+use crate::popular::{Popular, Use};
+use crate::queues::Queues;
+use crate::slots::{MAX_ID, Place, Slots};
+use crate::time::nanos;
+use crate::{SameDuration, Time, TooManyDurations};
+
+/// The deadlines of timers that the caller numbers.
+///
+/// A timer is an id, chosen by the caller: the index of a connection, of a slot, of a task. It is armed with a deadline,
+/// and comes out of [`pop_expired`](Self::pop_expired) once when that has passed. What it stands for is the caller's
+/// matter; so are the clock and the waiting.
+///
+/// | | costs |
+/// |---|---|
+/// | [`set`](Self::set): deadlines of any kind | O(log n), close to O(1) on average |
+/// | a later deadline for an armed timer | a store |
+/// | [`set_after`](Self::set_after) where a timeout keeps coming, [`set_in`](Self::set_in) | O(1) |
+/// | [`cancel`](Self::cancel) | O(log n) in the heap, close to O(1) on average; O(1) in a queue |
+/// | [`pop_expired`](Self::pop_expired) | O(log n) from the heap, O(1) from a queue |
+/// | [`next_wake`](Self::next_wake), [`deadline`](Self::deadline) | O(1) |
+///
+/// # Ids and memory
+///
+/// Ids index arrays: use small numbers, and the same ones again. Memory goes with the largest id armed (16 bytes up to
+/// it, 24 once queues are used) and the most timers that were in the heap (16 bytes each), and shrinks again when timers
+/// have been disarmed and their number or the largest id has fallen far enough. An id is at most [`Self::MAX_ID`].
+///
+/// # Order
+///
+/// Timers fire by deadline. Of equal deadlines the one armed first fires first, whichever way each was armed; being
+/// armed anew counts as being armed last. (For armings that are less than 2³¹ armings apart.)
+///
+/// A timer never fires early: it comes out with the deadline it was last given, and only for a `now` that is not before
+/// it. The `now` of the calls need not be monotonic: if it goes back, deadlines and order still hold.
+///
+/// ```
+/// use core::time::Duration;
+/// use ev_timer::{Time, Timers};
+///
+/// let mut timers = Timers::new();
+/// let now = Time::ZERO;
+/// timers.set_after(0, now, Duration::from_millis(250));
+/// timers.set(1, Time::from_nanos(1_000));
+/// timers.set_after(0, now, Duration::from_millis(500)); // pushed back
+///
+/// // Sleep until then, or until something else happens.
+/// let wake = timers.next_wake().unwrap();
+/// assert_eq!(timers.pop_expired(wake), Some((1, Time::from_nanos(1_000))));
+/// assert_eq!(timers.pop_expired(wake), None);
+/// assert_eq!(timers.deadline(0), Some(now + Duration::from_millis(500)));
+/// ```
+#[derive(Clone)]
+pub struct Timers {
+    slots: Slots,
+    heap: Heap,
+    queues: Queues,
+    popular: Popular,
+    armings: u32,
+}
+
+impl Timers {
+    /// The largest id a timer may have: 512 of the 2³² numbers are used otherwise.
+    pub const MAX_ID: u32 = MAX_ID;
+
+    /// No timers, and no memory.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { slots: Slots::new(), heap: Heap::new(), queues: Queues::new(), popular: Popular::new(), armings: 0 }
+    }
+
+    /// No timers, and memory for `0..capacity`.
+    #[must_use]
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self { slots: Slots::with_capacity(capacity), heap: Heap::with_capacity(capacity), ..Self::new() }
+    }
+
+    /// Makes sure that arming `id` next, in whichever way, does not fail for want of memory.
+    ///
+    /// For callers who have to know before they change something else. The promise is for one arming and lasts until
+    /// another timer is armed or any is disarmed.
+    ///
+    /// # Errors
+    ///
+    /// There is not enough memory, or `id` is larger than [`Self::MAX_ID`]. Nothing has changed for the timers.
+    pub fn try_reserve(&mut self, id: u32) -> Result<(), TryReserveError> {
+        self.slots.try_make_room(id)?;
+        self.heap.try_reserve(1)?;
+        self.queues.try_reserve_head()
+    }
+
+    /// Arms the timer, or arms it anew, with a deadline.
+    ///
+    /// For deadlines that come from elsewhere. For "so long from now" prefer [`set_after`](Self::set_after).
+    ///
+    /// # Panics
+    ///
+    /// If `id` is larger than [`Self::MAX_ID`].
+    pub fn set(&mut self, id: u32, deadline: Time) {
+        if !self.has_room(id) {
+            return self.make_room_and_set(id, deadline);
+        }
+        let key = Key::next(deadline, &mut self.armings);
+        let place = self.slots.place(id);
+        if let Place::Queue(queue) = place {
+            return self.requeue(id, queue, key);
+        }
+        self.set_in_heap(id, place, key);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn requeue(&mut self, id: u32, queue: u32, key: Key) {
+        self.queues.remove(self.slots.as_slice(), queue, id);
+        self.heap.insert(self.slots.as_mut_slice(), id, key);
+    }
+
+    #[inline]
+    fn has_room(&self, id: u32) -> bool {
+        (id as usize) < self.slots.len() && self.heap.has_room()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn make_room_and_set(&mut self, id: u32, deadline: Time) {
+        self.slots.grow(id);
+        self.heap.reserve();
+        self.set(id, deadline);
+    }
+
+    /// Arms the timer, or arms it anew, with the deadline `now + timeout`.
+    ///
+    /// A timeout that keeps coming gets a queue, in which arming and disarming do not depend on the number of timers.
+    /// Up to 64 timeouts at a time do, those in the heaviest use, and they change with use.
+    ///
+    /// # Panics
+    ///
+    /// If `id` is larger than [`Self::MAX_ID`].
+    #[doc(alias = "evtimer_add")]
+    pub fn set_after(&mut self, id: u32, now: Time, timeout: Duration) {
+        let timeout = nanos(timeout);
+        let key = Key::next(now.saturating_add_nanos(timeout), &mut self.armings);
+        let place = self.slots.place(id);
+        match place {
+            // Pushing back a timer where it is costs less than finding it a better place.
+            Place::Heap(_) if self.deadline(id) <= Some(key.deadline) => self.set_in_heap(id, place, key),
+            Place::Queue(queue) if self.queues.timeout(queue) == Some(timeout) => {
+                self.set_in_queue(id, place, queue, key);
+            }
+            _ => match self.queue_for(timeout) {
+                Some(queue) => self.set_in_queue(id, place, queue, key),
+                None => self.set_in_heap(id, place, key),
+            },
+        }
+    }
+
+    /// The handle for a timeout that many timers share, the same for the same timeout.
+    ///
+    /// Its queue is kept for good. [`set_after`](Self::set_after) finds timeouts in heavy use by itself; a handle is for
+    /// those who know beforehand, and spares the finding.
+    ///
+    /// # Errors
+    ///
+    /// There are handles for 256 other timeouts.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use ev_timer::{Time, Timers};
+    ///
+    /// let mut timers = Timers::new();
+    /// let idle = timers.same_duration(Duration::from_secs(60))?;
+    /// for connection in 0..1000 {
+    ///     timers.set_in(connection, Time::ZERO, idle);
+    /// }
+    /// assert_eq!(timers.deadline(7), Some(Time::ZERO + idle.timeout()));
+    /// # Ok::<(), ev_timer::TooManyDurations>(())
+    /// ```
+    #[doc(alias = "event_base_init_common_timeout")]
+    pub fn same_duration(&mut self, timeout: Duration) -> Result<SameDuration, TooManyDurations> {
+        let timeout = nanos(timeout);
+        let queue = self.queues.keep(timeout).ok_or(TooManyDurations)?;
+        Ok(SameDuration { timeout, queue })
+    }
+
+    /// Arms the timer, or arms it anew, with the deadline `now + queue.timeout()`.
+    ///
+    /// # Panics
+    ///
+    /// If `id` is larger than [`Self::MAX_ID`].
+    pub fn set_in(&mut self, id: u32, now: Time, queue: SameDuration) {
+        let key = Key::next(now.saturating_add_nanos(queue.timeout), &mut self.armings);
+        let place = self.slots.place(id);
+        if self.queues.timeout(queue.queue) == Some(queue.timeout) {
+            self.set_in_queue(id, place, queue.queue, key);
+        } else {
+            self.set_in_heap(id, place, key);
+        }
+    }
+
+    /// Disarms the timer and returns the deadline it had, `None` if it was not armed.
+    #[doc(alias = "evtimer_del")]
+    pub fn cancel(&mut self, id: u32) -> Option<Time> {
+        let place = self.slots.armed(id)?.place();
+        self.take_out(id, place);
+        Some(self.disarm(id))
+    }
+
+    /// The deadline of the timer, `None` if it is not armed.
+    #[must_use]
+    pub fn deadline(&self, id: u32) -> Option<Time> {
+        self.slots.armed(id).map(|slot| slot.key().deadline)
+    }
+
+    /// When to call [`pop_expired`](Self::pop_expired) next, `None` if no timer is armed.
+    ///
+    /// It is never after the earliest deadline. It may be before: where a timer was pushed back, the new deadline was
+    /// only noted. `pop_expired` then finds nothing due, puts the timer in its place, and the next answer is a later
+    /// one. So a thousand idle timeouts that are pushed back in every turn cost one such wake per timeout, not a
+    /// thousand moves per turn.
+    #[inline]
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Time> {
+        match (self.heap.first_deadline(), self.queues.first_deadline()) {
+            (Some(timer), Some(queue)) => Some(timer.min(queue)),
+            (timer, queue) => timer.or(queue),
+        }
+    }
+
+    /// Disarms the first timer whose deadline is not after `now`, and returns it with that deadline.
+    ///
+    /// First by deadline, then by the order of arming. Call it until it returns `None`. A timer that is armed anew
+    /// between two calls with a deadline that is due already comes out again: with a `now` read before the first call,
+    /// and timeouts that are not zero, that ends.
+    pub fn pop_expired(&mut self, now: Time) -> Option<(u32, Time)> {
+        let timer = self.heap.first_due(self.slots.as_mut_slice(), now);
+        let queue = self.queues.first_due(now);
+        let (id, place) = match (timer, queue) {
+            (Some(timer), None) => (timer.id(), Place::Heap(0)),
+            (Some(timer), Some(queue)) if timer.is_before(queue) => (timer.id(), Place::Heap(0)),
+            (_, Some(queue)) => (self.queues.head(queue.id())?, Place::Queue(queue.id())),
+            (None, None) => return None,
+        };
+        self.take_out(id, place);
+        Some((id, self.disarm(id)))
+    }
+
+    /// The number of armed timers.
+    #[inline]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.heap.len() + self.queues.len()
+    }
+
+    /// Whether no timer is armed.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Disarms all timers. Keeps the memory, and the handles stay valid.
+    pub fn clear(&mut self) {
+        self.heap.clear();
+        self.queues.clear();
+        self.slots.clear();
+    }
+
+    /// The armed timers and their deadlines, in no particular order. Looks at every id up to the largest in use.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, Time)> {
+        self.slots.iter().map(|(id, slot)| (id, slot.key().deadline))
+    }
+
+    /// Gives back all memory that the armed timers do not need.
+    ///
+    /// Memory far from being used is given back without it, in the course of disarming.
+    pub fn shrink_to_fit(&mut self) {
+        self.slots.shrink_to_fit();
+        self.heap.shrink_to_fit();
+        self.queues.shrink_to_fit(self.slots.len());
+    }
+
+    /// Checks the structure in O(largest id), for tests.
+    ///
+    /// # Panics
+    ///
+    /// If an invariant does not hold, which is a defect of this crate.
+    pub fn check_invariants(&self) {
+        let slots = self.slots.as_slice();
+        self.heap.check_invariants(slots);
+        self.queues.check_invariants(slots);
+        self.popular.check_invariants(|queue| self.queues.timeout(queue));
+        assert_eq!(self.slots.iter().count(), self.len(), "1: timers armed and timers queued");
+    }
+
+    /// The queue for a timeout, if it is in heavy use.
+    #[inline]
+    fn queue_for(&mut self, timeout: u64) -> Option<u32> {
+        match self.popular.note(timeout) {
+            Use::Light => None,
+            Use::Heavy => self.find_queue(timeout),
+            Use::Queue(queue) => Some(queue),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn find_queue(&mut self, timeout: u64) -> Option<u32> {
+        let queue = self.queues.find(timeout, |timeout, queue| self.popular.sends(timeout, queue));
+        match queue {
+            Some(queue) => self.popular.assign(timeout, queue),
+            None => self.popular.refuse(timeout),
+        }
+        queue
+    }
+
+    #[inline]
+    fn set_in_heap(&mut self, id: u32, place: Place, key: Key) {
+        if let Place::Heap(position) = place {
+            self.heap.rearm(self.slots.as_mut_slice(), position, id, key);
+        } else {
+            self.take_out(id, place);
+            self.heap.insert(self.slots.as_mut_slice(), id, key);
+        }
+    }
+
+    #[inline]
+    fn set_in_queue(&mut self, id: u32, place: Place, queue: u32, key: Key) {
+        let queued = if place == Place::Queue(queue) {
+            self.queues.renew(self.slots.as_mut_slice(), queue, id, key)
+        } else {
+            self.take_out(id, place);
+            self.queues.push(self.slots.as_mut_slice(), queue, id, key)
+        };
+        if !queued {
+            self.heap.insert(self.slots.as_mut_slice(), id, key);
+        }
+    }
+
+    /// Takes the timer out of the heap or its queue. Its slot still says that it is there.
+    #[inline]
+    fn take_out(&mut self, id: u32, place: Place) {
+        match place {
+            Place::Nowhere => {}
+            Place::Heap(position) => self.heap.remove(self.slots.as_mut_slice(), position),
+            Place::Queue(queue) => self.queues.remove(self.slots.as_slice(), queue, id),
+        }
+    }
+
+    #[inline]
+    fn disarm(&mut self, id: u32) -> Time {
+        let deadline = self.slots.disarm(id);
+        if self.slots.wants_trim() {
+            self.trim();
+        }
+        deadline
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn trim(&mut self) {
+        self.slots.trim();
+        self.heap.trim();
+        self.queues.trim(self.slots.len());
+    }
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Timers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timers")
+            .field("in_heap", &self.heap.len())
+            .field("in_queues", &self.queues.len())
+            .field("queues", &self.queues.count_all())
+            .field("next_wake", &self.next_wake())
+            .finish()
+    }
+}

@@ -1,0 +1,230 @@
+//! `cargo xtask examples`: builds the examples in release and uses each as a person would.
+//!
+//! An example without an exercise is an error, and so is an exercise without an example: what is shown to users works.
+
+mod http;
+mod httpd;
+mod running;
+mod small;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::Instant;
+
+use cargo_metadata::camino::{Utf8Path, Utf8PathBuf};
+use lexopt::{Arg, Parser, ValueExt as _};
+
+use crate::tally::Tally;
+use crate::workspace::Workspace;
+use crate::{Error, Result, process};
+
+pub(crate) const OPTIONS: &str = "[NAME]...";
+
+/// What a use came to; the error says what happened instead of what should.
+type Answer<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// One use of an example.
+type Use = fn(&Stage) -> Answer;
+
+/// An example and its uses, each with a name.
+struct Exercise {
+    package: &'static str,
+    example: &'static str,
+    uses: &'static [(&'static str, Use)],
+}
+
+const EXERCISES: &[Exercise] = &[
+    Exercise {
+        package: "ev-backend",
+        example: "two_sockets",
+        uses: &[("run", small::run)],
+    },
+    Exercise {
+        package: "ev-timer",
+        example: "sessions",
+        uses: &[("run", small::run)],
+    },
+    Exercise {
+        package: "ev-core",
+        example: "readme",
+        uses: &[("run", small::run)],
+    },
+    Exercise {
+        package: "ev-core",
+        example: "timers",
+        uses: &[("run", small::run)],
+    },
+    Exercise {
+        package: "ev-core",
+        example: "threads",
+        uses: &[("run", small::run)],
+    },
+    Exercise {
+        package: "ev-core",
+        example: "stdin",
+        uses: &[("copies a pipe", small::stdin)],
+    },
+    Exercise {
+        package: "ev-core",
+        example: "signals",
+        uses: &[("counts, then stops", small::signals)],
+    },
+    Exercise {
+        package: "ev-core",
+        example: "fifo",
+        uses: &[("two writers", small::fifo)],
+    },
+    Exercise {
+        package: "ev-core",
+        example: "echo",
+        uses: &[("two clients", small::echo)],
+    },
+    Exercise {
+        package: "ev-core",
+        example: "httpd",
+        uses: httpd::USES,
+    },
+];
+
+/// What a use works with.
+#[derive(Debug)]
+struct Stage {
+    /// The example's program.
+    program: Utf8PathBuf,
+    /// An empty directory.
+    directory: Utf8PathBuf,
+}
+
+pub(crate) fn command(mut parser: Parser) -> Result {
+    let mut names = Vec::new();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Value(name) => names.push(name.string()?),
+            option => return Err(option.unexpected().into()),
+        }
+    }
+    if let Some(unknown) = names
+        .iter()
+        .find(|name| EXERCISES.iter().all(|exercise| exercise.example != **name))
+    {
+        return Err(Error::Usage(format!("unknown example `{unknown}`")));
+    }
+    let tally = run(&Workspace::load()?, &names)?;
+    println!("{tally}");
+    if tally.failed > 0 { Err(Error::Reported) } else { Ok(()) }
+}
+
+/// Uses the examples of these names, or all where there are none.
+pub(crate) fn run(workspace: &Workspace, names: &[String]) -> Result<Tally> {
+    let chosen = |exercise: &&Exercise| names.is_empty() || names.iter().any(|name| name == exercise.example);
+    if names.is_empty() {
+        compare(&declared(workspace))?;
+    }
+    let mut tally = Tally::default();
+    for exercise in EXERCISES.iter().filter(chosen) {
+        let mut command = process::cargo(workspace, "build");
+        command.args([
+            "--release",
+            "--package",
+            exercise.package,
+            "--example",
+            exercise.example,
+        ]);
+        let Some(program) = process::build(&mut command)?.remove(exercise.example) else {
+            return Err(Error::Failed(format!(
+                "`{}` built no program",
+                process::shown(&command)
+            )));
+        };
+        tally = tally + exercise.perform(&program, &workspace.log_directory("examples"))?;
+    }
+    Ok(tally)
+}
+
+impl Exercise {
+    fn perform(&self, program: &Utf8Path, scratch: &Utf8Path) -> Result<Tally> {
+        let mut tally = Tally::default();
+        for (name, perform) in self.uses {
+            let directory = scratch.join(self.example);
+            if directory.exists() {
+                fs::remove_dir_all(&directory)?;
+            }
+            fs::create_dir_all(&directory)?;
+            let start = Instant::now();
+            let verdict = match perform(&Stage {
+                program: program.to_owned(),
+                directory,
+            }) {
+                Ok(()) => {
+                    tally.passed += 1;
+                    "ok".to_owned()
+                }
+                Err(problem) => {
+                    tally.failed += 1;
+                    format!("FAILED: {problem}")
+                }
+            };
+            println!(
+                "{} {name}: {verdict} ({:.1} s)",
+                self.example,
+                start.elapsed().as_secs_f64()
+            );
+        }
+        Ok(tally)
+    }
+}
+
+/// The examples of the libraries, each with its crate.
+fn declared(workspace: &Workspace) -> BTreeMap<String, String> {
+    let mut declared = BTreeMap::new();
+    for package in workspace.libraries() {
+        for example in package.targets.iter().filter(|target| target.is_example()) {
+            declared.insert(example.name.clone(), package.name.to_string());
+        }
+    }
+    declared
+}
+
+/// Compares the examples that are there with those that are used.
+fn compare(declared: &BTreeMap<String, String>) -> Result {
+    let used: BTreeMap<_, _> = EXERCISES
+        .iter()
+        .map(|exercise| (exercise.example, exercise.package))
+        .collect();
+    let unused = declared
+        .keys()
+        .filter(|name| !used.contains_key(name.as_str()))
+        .map(|name| format!("`{name}` has no exercise"));
+    let missing = used
+        .iter()
+        .filter(|(name, package)| declared.get(**name).is_none_or(|declared| declared != *package))
+        .map(|(name, package)| format!("`{package}` has no example `{name}`"));
+    let problems: Vec<String> = unused.chain(missing).collect();
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Failed(problems.join("\n       ")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn examples_and_exercises_are_the_same() {
+        let all: BTreeMap<String, String> = EXERCISES
+            .iter()
+            .map(|exercise| (exercise.example.to_owned(), exercise.package.to_owned()))
+            .collect();
+        assert!(compare(&all).is_ok());
+
+        let mut more = all.clone();
+        more.insert("new".to_owned(), "ev-core".to_owned());
+        assert!(matches!(compare(&more), Err(Error::Failed(message)) if message == "`new` has no exercise"));
+
+        let mut fewer = all;
+        fewer.remove("echo");
+        assert!(matches!(compare(&fewer), Err(Error::Failed(message)) if message == "`ev-core` has no example `echo`"));
+    }
+}
