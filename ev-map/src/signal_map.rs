@@ -87,8 +87,8 @@ impl SignalMap {
     ///
     /// Nothing has changed after an error.
     ///
-    /// - [`MapError::BadSignal`]: `signal` is not in 1 ..= [`MAX_SIGNAL`](Self::MAX_SIGNAL). Whether the system has this
-    ///   signal, and lets a handler be installed for it, only the system can tell.
+    /// - [`MapError::BadSignal`]: `signal` is not in 1 ..= [`MAX_SIGNAL`](Self::MAX_SIGNAL). Whether the system has
+    ///   this signal, and lets a handler be installed for it, only the system can tell.
     /// - [`MapError::AlreadyOn`]: `id` is on the map already.
     /// - [`MapError::BadId`]: `id` is [`u32::MAX`].
     /// - [`MapError::OutOfMemory`].

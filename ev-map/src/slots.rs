@@ -14,10 +14,10 @@
 //!             fd 0..=255       fd 512..=767
 //! ```
 //!
-//! Compared with one vector a look-up takes five instructions more, less than a nanosecond. In exchange no slot is ever
-//! copied, there is no doubling with its slack, and a descriptor far from the others (`dup2`, `F_DUPFD`) costs one chunk
-//! and 8 bytes for every 256 numbers below it: 32 KiB at one million, 32 MiB at [`MAX_FD`], where one vector would take
-//! 16 GiB. Chunks stay until the map is dropped, as their generations must not be forgotten.
+//! Compared with one vector a look-up takes five instructions more, less than a nanosecond. In exchange no slot is
+//! ever copied, there is no doubling with its slack, and a descriptor far from the others (`dup2`, `F_DUPFD`) costs one
+//! chunk and 8 bytes for every 256 numbers below it: 32 KiB at one million, 32 MiB at [`MAX_FD`], where one vector
+//! would take 16 GiB. Chunks stay until the map is dropped, as their generations must not be forgotten.
 
 use std::fmt;
 use std::os::fd::RawFd;
@@ -169,7 +169,11 @@ mod tests {
             .map(|(fd, _)| fd)
             .collect();
         assert_eq!(used, [3, 512, 517]);
-        assert_eq!(format!("{slots:?}").matches("Slot ").count(), 3, "only those in use are shown");
+        assert_eq!(
+            format!("{slots:?}").matches("Slot ").count(),
+            3,
+            "only those in use are shown"
+        );
         assert_eq!(slots.get(517).unwrap().generation, 517);
         assert_eq!(slots.get_mut(3).unwrap().generation, 3);
     }
