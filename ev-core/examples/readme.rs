@@ -1,3 +1,6 @@
+//! The program on the project's first page.
+#![expect(clippy::print_stdout, reason = "a command-line program")]
+
 use std::{io::Read, net::TcpListener, time::Duration};
 
 use ev_core::{EventLoop, Interest, Io, Signal, Timer};
@@ -19,7 +22,7 @@ fn main() -> std::io::Result<()> {
     lp.insert(Timer::every(Duration::from_millis(50)), |cx, (), _| {
         println!("{} connections so far", cx.state)
     })?;
-    lp.insert(Signal::new(15), |cx, (), _| cx.stop())?; // SIGTERM
+    lp.insert(Signal::new(libc::SIGTERM), |cx, (), _| cx.stop())?;
     lp.insert(Timer::after(Duration::from_millis(200)), |cx, (), _| cx.stop())?;
     lp.run(&mut 0)?;
     Ok(())

@@ -62,8 +62,8 @@ impl Config {
     /// Tells the kernel of changes to raw descriptors at the next turn, and only if they still make a difference then.
     /// Changes to descriptors that events own are always treated so.
     ///
-    /// Saves system calls; in return a refusal comes late, as a call with [`Causes::ERROR`](crate::Causes::ERROR), and
-    /// a raw descriptor must not be closed and opened again between two turns while its event stays added.
+    /// Saves system calls; in return a refusal comes late, as a call with [`Causes::ERROR`](crate::Causes::ERROR) for
+    /// an event that is then deleted.
     #[doc(alias = "EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST")]
     #[must_use]
     pub fn defer_raw_changes(mut self) -> Self {

@@ -42,6 +42,9 @@ use crate::deferred::Deferred;
 use crate::links::Links;
 use crate::slots::{MAX_FD, Slot, Slots};
 
+/// Told of a doubted descriptor: unlike anything that can be wanted, and with all that may have to be taken back.
+const ANYTHING: Interest = Interest::from_bits_retain(u8::MAX);
+
 /// Which events wait for which file descriptor, and what the kernel knows of it.
 ///
 /// Use it between your events, which it knows by dense `u32` ids, and an [`ev_backend::Backend`]. It owns no descriptor
@@ -250,13 +253,23 @@ impl FdMap {
     /// Puts `fd` at the end of the queue of descriptors whose change is made later, unless it is on it.
     ///
     /// This saves the system calls of changes that cancel out until then, as when a one-shot event is inserted again by
-    /// its own callback. Do not defer a removal if the descriptor may be closed before the change is made: if the
-    /// system gives the number to another file and an event is put on it, nothing tells that file from the first one,
-    /// and the kernel, which forgot the first one when it was closed, is never told.
+    /// its own callback. If the descriptor may be closed before the change is made, also [`doubt`](Self::doubt) it: the
+    /// number may then belong to another file, of which the kernel has not been told.
     ///
     /// A descriptor that needs no change may be deferred; [`next_deferred`](Self::next_deferred) passes over it.
     pub fn defer(&mut self, fd: RawFd) {
         self.deferred.push(&mut self.slots, fd);
+    }
+
+    /// Notes that the descriptor may be closed and opened again from now on, so that what the kernel was told of it may
+    /// have been forgotten: its next change is made even if it seems to make no difference.
+    ///
+    /// For a removal that is deferred though nobody vouches for the descriptor. Nothing happens if the kernel knows
+    /// nothing of it.
+    pub fn doubt(&mut self, fd: RawFd) {
+        if let Some(told) = self.slots.get_mut(fd).and_then(|slot| slot.told.as_mut()) {
+            told.interest = ANYTHING;
+        }
     }
 
     /// Takes descriptors from the queue of [`defer`](Self::defer) until one needs a change, which is to be made and
@@ -304,7 +317,8 @@ impl FdMap {
 
     /// Calls `each` for the events that a report concerns, newest first, with the part of it that each asked for.
     ///
-    /// An event that asked for nothing in `readiness` is not called, so it may be that none is.
+    /// An event that asked for nothing in `readiness` is not called, so it may be that none is; except that an error
+    /// concerns all of them, as [`Readiness::ERROR`]: one that nobody hears of would be reported for ever.
     #[doc(alias = "evmap_io_active_")]
     #[inline]
     pub fn matching(&self, tag: Tag, readiness: Readiness, mut each: impl FnMut(u32, Readiness)) -> Matched {
@@ -318,6 +332,8 @@ impl FdMap {
             let hit = readiness.of(entry.registration.interest);
             if !hit.is_empty() {
                 each(id, hit);
+            } else if readiness.contains(Readiness::ERROR) {
+                each(id, Readiness::ERROR);
             }
         }
         Matched::Current

@@ -38,6 +38,9 @@ enum Op {
     Defer {
         fd: RawFd,
     },
+    Doubt {
+        fd: RawFd,
+    },
     /// What comes before a wait: all that is deferred. `Defer` defers it once more.
     Flush {
         then: Then,
@@ -74,6 +77,7 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(fd, id, registration, then)| Op::Insert { fd, id, registration, then }),
         4 => (id, then()).prop_map(|(id, then)| Op::Remove { id, then }),
         1 => fd().prop_map(|fd| Op::Defer { fd }),
+        1 => fd().prop_map(|fd| Op::Doubt { fd }),
         2 => then().prop_map(|then| Op::Flush { then }),
         1 => Just(Op::Forget),
     ]
@@ -151,6 +155,17 @@ impl World {
         self.map.defer(fd);
         if !self.deferred.contains(&fd) {
             self.deferred.push_back(fd);
+        }
+    }
+
+    fn doubt(&mut self, fd: RawFd) {
+        self.map.doubt(fd);
+        if let Some((told, _)) = self
+            .descriptors
+            .get_mut(&fd)
+            .and_then(|descriptor| descriptor.kernel.as_mut())
+        {
+            told.interest = Interest::from_bits_retain(u8::MAX);
         }
     }
 
@@ -270,6 +285,7 @@ impl World {
             // Whether a descriptor without history takes a place in the queue is the map's own affair.
             Op::Defer { fd } if !self.descriptors.contains_key(&fd) => {}
             Op::Defer { fd } => self.defer(fd),
+            Op::Doubt { fd } => self.doubt(fd),
             Op::Flush { then } => self.flush(then),
             Op::Forget => self.forget(),
         }
@@ -300,7 +316,10 @@ impl World {
         let mut hits = vec![];
         let matched = self.map.matching(tag, readiness, |id, hit| hits.push((id, hit.bits())));
         if descriptor.kernel.is_some_and(|(_, current)| current == tag) {
-            let asked = |event: &Event| event.registration.interest.bits() & readiness.bits();
+            let asked = |event: &Event| match event.registration.interest.bits() & readiness.bits() {
+                0 => readiness.bits() & Readiness::ERROR.bits(),
+                hit => hit,
+            };
             let expected: Vec<_> = descriptor
                 .events
                 .iter()

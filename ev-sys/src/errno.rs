@@ -9,4 +9,4 @@
 //! ```
 
 #[doc(no_inline)]
-pub use libc::{EAGAIN, EBADF, EEXIST, EINTR, EINVAL, ENOENT, ENOSYS, EPERM, EPIPE};
+pub use libc::{EAGAIN, EBADF, EEXIST, EINTR, EINVAL, EMFILE, ENOENT, ENOSYS, EPERM, EPIPE};

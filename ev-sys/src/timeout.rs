@@ -16,6 +16,7 @@ pub(crate) fn timespec(timeout: Duration) -> libc::timespec {
 }
 
 /// The timeout in milliseconds, rounded up; -1 for none.
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 pub(crate) fn millis(timeout: Option<Duration>) -> libc::c_int {
     timeout.map_or(-1, |timeout| {
         let millis = timeout.as_nanos().div_ceil(1_000_000);
@@ -35,6 +36,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
     fn milliseconds_are_rounded_up_and_bounded() {
         assert_eq!(millis(None), -1);
         assert_eq!(millis(Some(Duration::ZERO)), 0);

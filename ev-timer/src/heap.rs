@@ -18,7 +18,7 @@
 
 use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
-use core::hint::select_unpredictable;
+use core::hint::{cold_path, select_unpredictable};
 
 use crate::Time;
 use crate::key::Key;
@@ -55,8 +55,12 @@ impl Entry {
     /// As [`Key::is_before`]. No two entries have the same sequence, so the ids below do not matter.
     #[inline]
     pub(crate) fn is_before(self, other: Self) -> bool {
-        self.deadline < other.deadline
-            || self.deadline == other.deadline && self.tail.wrapping_sub(other.tail).cast_signed() < 0
+        if self.deadline == other.deadline {
+            cold_path();
+            self.tail.wrapping_sub(other.tail).cast_signed() < 0
+        } else {
+            self.deadline < other.deadline
+        }
     }
 }
 
@@ -80,13 +84,13 @@ impl Heap {
     }
 
     /// Puts in a timer that is not armed.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert(&mut self, slots: &mut [Slot], id: u32, key: Key) {
         let entry = Entry::new(key, id);
         let leaf = self.entries.len();
         self.entries.push(entry);
-        let position = sift_up(&mut self.entries, slots, leaf, entry);
-        slots[id as usize] = Slot::in_heap(key, position as u32);
+        slots[id as usize].set_key(key);
+        put(&mut self.entries, slots, leaf, entry);
     }
 
     /// Gives the timer at `position` another key.
@@ -97,24 +101,30 @@ impl Heap {
         slot.set_key(key);
         // Pushed back from where it truly is, it is surely not before its entry, which need not even be read.
         if !pushed_back {
-            self.bring_forward(slots, position, Entry::new(key, id));
+            self.bring_forward(slots, position, id, key);
         }
     }
 
-    fn bring_forward(&mut self, slots: &mut [Slot], position: u32, entry: Entry) {
+    #[inline(never)]
+    fn bring_forward(&mut self, slots: &mut [Slot], position: u32, id: u32, key: Key) {
+        let entry = Entry::new(key, id);
         if entry.is_before(self.entries[position as usize]) {
-            let position = sift_up(&mut self.entries, slots, position as usize, entry);
-            slots[entry.id() as usize].set_position(position);
+            put(&mut self.entries, slots, position as usize, entry);
         }
     }
 
     /// Takes out the entry at `position`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remove(&mut self, slots: &mut [Slot], position: u32) {
+        let hole = position as usize;
         if let Some(last) = self.entries.pop()
-            && (position as usize) < self.entries.len()
+            && hole < self.entries.len()
         {
-            fill(&mut self.entries, slots, position as usize, last);
+            if ARITY * hole + 1 < self.entries.len() {
+                sink(&mut self.entries, slots, hole, last);
+            } else {
+                put(&mut self.entries, slots, hole, last);
+            }
         }
     }
 
@@ -139,7 +149,7 @@ impl Heap {
             if key == first.key() {
                 return Some(first);
             }
-            fill(&mut self.entries, slots, 0, Entry::new(key, first.id()));
+            sink(&mut self.entries, slots, 0, Entry::new(key, first.id()));
         }
     }
 
@@ -185,9 +195,20 @@ impl Heap {
     }
 }
 
-/// Puts `entry` at `hole` or, while the parent is later, moves the parent down and the hole up. Returns where it is then.
+/// Puts `entry` at `hole` or, if the parent is later, above.
 #[inline(always)]
-fn sift_up(entries: &mut [Entry], slots: &mut [Slot], mut hole: usize, entry: Entry) -> usize {
+fn put(entries: &mut [Entry], slots: &mut [Slot], hole: usize, entry: Entry) {
+    if hole > 0 && entry.is_before(entries[(hole - 1) / ARITY]) {
+        rise(entries, slots, hole, entry);
+    } else {
+        entries[hole] = entry;
+        slots[entry.id() as usize].set_position(hole);
+    }
+}
+
+/// Moves the parent down and the hole up until the parent is not later, and puts `entry` there.
+#[inline(never)]
+fn rise(entries: &mut [Entry], slots: &mut [Slot], mut hole: usize, entry: Entry) {
     while hole > 0 {
         let above = (hole - 1) / ARITY;
         let parent = entries[above];
@@ -199,7 +220,7 @@ fn sift_up(entries: &mut [Entry], slots: &mut [Slot], mut hole: usize, entry: En
         hole = above;
     }
     entries[hole] = entry;
-    hole
+    slots[entry.id() as usize].set_position(hole);
 }
 
 /// Moves the hole down to a leaf, the earliest child up each time, and lets `entry` rise from there.
@@ -207,22 +228,15 @@ fn sift_up(entries: &mut [Entry], slots: &mut [Slot], mut hole: usize, entry: En
 /// What fills a hole was the last entry or was pushed back: it nearly always belongs near the leaves, and not
 /// comparing with it on the way down saves a comparison a level. If it belongs above where the hole was, it rises
 /// to there.
-#[inline(always)]
-fn fill(entries: &mut [Entry], slots: &mut [Slot], hole: usize, entry: Entry) {
-    let leaf = if ARITY * hole + 1 < entries.len() { sink(entries, slots, hole) } else { hole };
-    let position = sift_up(entries, slots, leaf, entry);
-    slots[entry.id() as usize].set_position(position);
-}
-
 #[inline(never)]
-fn sink(entries: &mut [Entry], slots: &mut [Slot], mut hole: usize) -> usize {
+fn sink(entries: &mut [Entry], slots: &mut [Slot], mut hole: usize, entry: Entry) {
     while let Some(child) = earliest_child(entries, hole) {
         let moved = entries[child];
         entries[hole] = moved;
         slots[moved.id() as usize].set_position(hole);
         hole = child;
     }
-    hole
+    put(entries, slots, hole, entry);
 }
 
 #[inline(always)]

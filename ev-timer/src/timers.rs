@@ -118,35 +118,8 @@ impl Timers {
     ///
     /// If `id` is larger than [`Self::MAX_ID`].
     pub fn set(&mut self, id: u32, deadline: Time) {
-        if !self.has_room(id) {
-            return self.make_room_and_set(id, deadline);
-        }
         let key = Key::next(deadline, &mut self.armings);
-        let place = self.slots.place(id);
-        if let Place::Queue(queue) = place {
-            return self.requeue(id, queue, key);
-        }
-        self.set_in_heap(id, place, key);
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn requeue(&mut self, id: u32, queue: u32, key: Key) {
-        self.queues.remove(self.slots.as_slice(), queue, id);
-        self.heap.insert(self.slots.as_mut_slice(), id, key);
-    }
-
-    #[inline]
-    fn has_room(&self, id: u32) -> bool {
-        (id as usize) < self.slots.len() && self.heap.has_room()
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn make_room_and_set(&mut self, id: u32, deadline: Time) {
-        self.slots.grow(id);
-        self.heap.reserve();
-        self.set(id, deadline);
+        self.set_in_heap(id, key);
     }
 
     /// Arms the timer, or arms it anew, with the deadline `now + timeout`.
@@ -164,13 +137,13 @@ impl Timers {
         let place = self.slots.place(id);
         match place {
             // Pushing back a timer where it is costs less than finding it a better place.
-            Place::Heap(_) if self.deadline(id) <= Some(key.deadline) => self.set_in_heap(id, place, key),
+            Place::Heap(_) if self.deadline(id) <= Some(key.deadline) => self.set_in_heap(id, key),
             Place::Queue(queue) if self.queues.timeout(queue) == Some(timeout) => {
                 self.set_in_queue(id, place, queue, key);
             }
             _ => match self.queue_for(timeout) {
                 Some(queue) => self.set_in_queue(id, place, queue, key),
-                None => self.set_in_heap(id, place, key),
+                None => self.set_in_heap(id, key),
             },
         }
     }
@@ -214,7 +187,7 @@ impl Timers {
         if self.queues.timeout(queue.queue) == Some(queue.timeout) {
             self.set_in_queue(id, place, queue.queue, key);
         } else {
-            self.set_in_heap(id, place, key);
+            self.set_in_heap(id, key);
         }
     }
 
@@ -334,14 +307,31 @@ impl Timers {
         queue
     }
 
-    #[inline]
-    fn set_in_heap(&mut self, id: u32, place: Place, key: Key) {
-        if let Place::Heap(position) = place {
-            self.heap.rearm(self.slots.as_mut_slice(), position, id, key);
-        } else {
-            self.take_out(id, place);
-            self.heap.insert(self.slots.as_mut_slice(), id, key);
+    fn set_in_heap(&mut self, id: u32, key: Key) {
+        if !((id as usize) < self.slots.len() && self.heap.has_room()) {
+            return self.grow_and_set_in_heap(id, key);
         }
+        let slots = self.slots.as_mut_slice();
+        match slots[id as usize].place() {
+            Place::Nowhere => self.heap.insert(slots, id, key),
+            Place::Heap(position) => self.heap.rearm(slots, position, id, key),
+            Place::Queue(queue) => self.leave_and_set_in_heap(id, queue, key),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow_and_set_in_heap(&mut self, id: u32, key: Key) {
+        self.slots.grow(id);
+        self.heap.reserve();
+        self.set_in_heap(id, key);
+    }
+
+    #[inline(never)]
+    fn leave_and_set_in_heap(&mut self, id: u32, queue: u32, key: Key) {
+        self.queues.remove(self.slots.as_slice(), queue, id);
+        self.slots.disarm(id);
+        self.set_in_heap(id, key);
     }
 
     #[inline]
@@ -353,7 +343,8 @@ impl Timers {
             self.queues.push(self.slots.as_mut_slice(), queue, id, key)
         };
         if !queued {
-            self.heap.insert(self.slots.as_mut_slice(), id, key);
+            self.slots.disarm(id);
+            self.set_in_heap(id, key);
         }
     }
 

@@ -62,7 +62,7 @@ pub(crate) fn run_silent(command: &mut Command) -> Result {
     if printed.trim().is_empty() {
         Ok(())
     } else {
-        Err(Error::Failed(format!("`{}` is not silent:\n{printed}", shown(command))))
+        Err(Error::Failed(format!("`{}` has warnings:\n{printed}", shown(command))))
     }
 }
 

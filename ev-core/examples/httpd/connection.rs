@@ -140,14 +140,14 @@ impl Connection {
         }
         let idle = self.input.is_empty();
         match self.end {
-            Some(End::Linger) if !self.ended => {
+            Some(End::Linger) => {
                 self.phase = Phase::Lingering(LINGER_BOUND);
                 self.patience = Patience::Until(now + LINGER);
                 self.input = Buffer::default();
                 self.output = Buffer::default();
                 return Step::Shutdown;
             }
-            Some(_) => return Step::Close,
+            Some(End::Close) => return Step::Close,
             None if self.ended || self.stopping && idle => return Step::Close,
             None => {}
         }

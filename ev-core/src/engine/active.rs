@@ -287,44 +287,46 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn behaves_as_plain_queues(ops in ops()) {
-            let mut active = ActiveQueues::new(PRIORITIES);
-            active.try_reserve(8).unwrap();
-            let mut model: Vec<VecDeque<u32>> = vec![VecDeque::new(); 4];
-            for op in ops {
-                match op {
-                    Op::Push(id, priority) => {
-                        if model[3].contains(&id) {
-                            model[3].retain(|&other| other != id);
-                        }
-                        if !model.iter().any(|queue| queue.contains(&id)) {
-                            model[usize::from(priority)].push_back(id);
-                        }
-                        active.push(id, priority, Causes::READ);
-                    }
-                    Op::Later(id) => {
-                        if !model.iter().any(|queue| queue.contains(&id)) {
-                            model[3].push_back(id);
-                        }
-                        active.push_later(id, Causes::READ);
-                    }
-                    Op::Remove(id) => {
-                        let held = model.iter().any(|queue| queue.contains(&id));
-                        model.iter_mut().for_each(|queue| queue.retain(|&other| other != id));
-                        prop_assert_eq!(active.remove(id).is_some(), held);
-                    }
-                    Op::Promote => {
-                        let later = std::mem::take(&mut model[3]);
-                        model[1].extend(later);
-                        active.promote_later(|_| 1);
-                    }
-                }
-                active.check_invariants();
-                prop_assert_eq!(active.len(), model.iter().map(VecDeque::len).sum::<usize>());
-            }
-            let expected: Vec<u32> = model[..3].iter().flatten().copied().collect();
-            prop_assert_eq!(drain(&mut active), expected);
-        }
+           #[test]
+           fn behaves_as_plain_queues(ops in ops()) {
+               let mut active = ActiveQueues::new(PRIORITIES);
+               active.try_reserve(8).unwrap();
+               let mut model: Vec<VecDeque<u32>> = vec![VecDeque::new(); 4];
+               for op in ops {
+                   match op {
+                       Op::Push(id, priority) => {
+                           if model[3].contains(&id) {
+                               model[3].retain(|&other| other != id);
+                           }
+                           if !model.iter().any(|queue| queue.contains(&id)) {
+                               model[usize::from(priority)].push_back(id);
+                           }
+                           active.push(id, priority, Causes::READ);
+                       }
+                       Op::Later(id) => {
+                           if !model.iter().any(|queue| queue.contains(&id)) {
+                               model[3].push_back(id);
+                           }
+                           active.push_later(id, Causes::READ);
+                       }
+                       Op::Remove(id) => {
+                           let held = model.iter().any(|queue| queue.contains(&id));
+                           for queue in &mut model {
+    queue.retain(|&other| other != id);
     }
+                           prop_assert_eq!(active.remove(id).is_some(), held);
+                       }
+                       Op::Promote => {
+                           let later = std::mem::take(&mut model[3]);
+                           model[1].extend(later);
+                           active.promote_later(|_| 1);
+                       }
+                   }
+                   active.check_invariants();
+                   prop_assert_eq!(active.len(), model.iter().map(VecDeque::len).sum::<usize>());
+               }
+               let expected: Vec<u32> = model[..3].iter().flatten().copied().collect();
+               prop_assert_eq!(drain(&mut active), expected);
+           }
+       }
 }

@@ -376,6 +376,9 @@ impl<B: Backend, P> Engine<B, P> {
             return Ok(());
         }
         if self.may_defer(flags) {
+            if !flags.contains(Flags::OWNED) {
+                self.fds.doubt(target);
+            }
             self.defer(target);
             return Ok(());
         }

@@ -64,7 +64,7 @@ pub(crate) struct Slots<P> {
 impl<P> Slots<P> {
     pub(crate) const fn new() -> Self {
         Self {
-            slots: Vec::new(),
+            entries: Vec::new(),
             free: NIL,
             occupied: 0,
         }

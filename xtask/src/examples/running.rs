@@ -138,6 +138,8 @@ fn start(command: &mut Command) -> io::Result<Running> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
 
     fn shell(script: &str) -> Running {
@@ -185,7 +187,7 @@ mod tests {
         let mut running = shell("trap 'echo caught; exit 5' TERM; echo ready; read line; echo got $line; read line");
         running.expect_line("ready").unwrap();
         let mut input = running.input().unwrap();
-        std::io::Write::write_all(&mut input, b"text\n").unwrap();
+        input.write_all(b"text\n").unwrap();
         running.expect_line("got text").unwrap();
         running.signal("TERM").unwrap();
         drop(input);
