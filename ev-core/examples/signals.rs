@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         lp.insert(Signal::new(signal), |cx, (), _| cx.stop())?;
     }
     // Not to stay behind when nobody signals.
-    lp.insert(Timer::after(Duration::from_secs(60)), |cx, (), _| cx.stop())?;
+    lp.insert(Timer::after(Duration::from_mins(1)), |cx, (), _| cx.stop())?;
 
     println!("process {} waits", process::id());
     let mut count = 0;

@@ -21,12 +21,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut lp = EventLoop::<Clockwork>::new()?;
 
     lp.insert(Timer::after(Duration::from_millis(25)), |cx, (), _| {
-        cx.state.say("once")
+        cx.state.say("once");
     })?;
 
     // Fires when nobody has pushed it back for 100 ms.
     let watchdog = lp.insert(Timer::after(Duration::from_millis(100)), |cx, (), _| {
-        cx.state.say("watchdog: silence")
+        cx.state.say("watchdog: silence");
     })?;
 
     lp.insert(Timer::every(Duration::from_millis(50)), |cx, (), fired| {
@@ -34,9 +34,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let tick = cx.state.ticks;
         cx.state.say(&format!("tick {tick}"));
         if tick == 4 {
-            cx.remove(fired.key()).unwrap_or_else(report);
+            cx.remove(fired.key()).unwrap_or_else(|error| report(&error));
         } else if let Some(watchdog) = cx.state.watchdog {
-            cx.add(watchdog).unwrap_or_else(report);
+            cx.add(watchdog).unwrap_or_else(|error| report(&error));
         }
     })?;
 
@@ -56,6 +56,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn report(error: Error) {
+fn report(error: &Error) {
     println!("{error}");
 }
