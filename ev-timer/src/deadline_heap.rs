@@ -43,13 +43,21 @@ impl DeadlineHeap {
     /// A heap without timers and without memory.
     #[must_use]
     pub const fn new() -> Self {
-        Self { heap: Heap::new(), slots: Slots::new(), armings: 0 }
+        Self {
+            heap: Heap::new(),
+            slots: Slots::new(),
+            armings: 0,
+        }
     }
 
     /// A heap with memory for the timers `0..capacity`.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
-        Self { heap: Heap::with_capacity(capacity), slots: Slots::with_capacity(capacity), armings: 0 }
+        Self {
+            heap: Heap::with_capacity(capacity),
+            slots: Slots::with_capacity(capacity),
+            armings: 0,
+        }
     }
 
     /// Makes sure that arming `id` next does not fail for want of memory.
@@ -61,7 +69,7 @@ impl DeadlineHeap {
     /// There is not enough memory, or `id` is larger than [`Self::MAX_ID`]. Nothing has changed for the timers.
     pub fn try_reserve(&mut self, id: u32) -> Result<(), TryReserveError> {
         self.slots.try_make_room(id)?;
-        self.heap.try_reserve(1)
+        self.heap.try_make_room()
     }
 
     /// Arms the timer, or arms it anew with another deadline.
@@ -71,10 +79,12 @@ impl DeadlineHeap {
     /// If `id` is larger than [`Self::MAX_ID`].
     pub fn set(&mut self, id: u32, deadline: Time) {
         let key = Key::next(deadline, &mut self.armings);
-        let place = self.slots.place(id);
+        if !self.slots.has_room(id) {
+            self.slots.make_room(id);
+        }
         let slots = self.slots.as_mut_slice();
-        if let Place::Heap(position) = place {
-            self.heap.rearm(slots, position, id, key);
+        if let Place::Heap(position) = slots[id as usize].place() {
+            self.heap.rearm(slots, id, position, key);
         } else {
             self.heap.insert(slots, id, key);
         }
@@ -82,8 +92,12 @@ impl DeadlineHeap {
 
     /// Disarms the timer and returns the deadline it had, `None` if it was not armed.
     pub fn cancel(&mut self, id: u32) -> Option<Time> {
-        let Place::Heap(position) = self.slots.armed(id)?.place() else { return None };
-        Some(self.take(position, id))
+        let (place, deadline) = self.slots.disarm(id)?;
+        if let Place::Heap(position) = place {
+            self.heap.remove(self.slots.as_mut_slice(), position);
+        }
+        self.trim_at_times();
+        Some(deadline)
     }
 
     /// The deadline of the timer, `None` if it is not armed.
@@ -105,17 +119,14 @@ impl DeadlineHeap {
     /// First by deadline, then by the order of arming.
     pub fn pop_expired(&mut self, now: Time) -> Option<(u32, Time)> {
         let first = self.heap.first_due(self.slots.as_mut_slice(), now)?;
-        Some((first.id(), self.take(0, first.id())))
+        self.cancel(first.id()).map(|deadline| (first.id(), deadline))
     }
 
     #[inline]
-    fn take(&mut self, position: u32, id: u32) -> Time {
-        self.heap.remove(self.slots.as_mut_slice(), position);
-        let deadline = self.slots.disarm(id);
-        if self.slots.wants_trim() {
+    fn trim_at_times(&mut self) {
+        if self.slots.wants_trim(self.len()) {
             self.trim();
         }
-        deadline
     }
 
     #[cold]
@@ -174,6 +185,9 @@ impl Default for DeadlineHeap {
 
 impl fmt::Debug for DeadlineHeap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DeadlineHeap").field("len", &self.len()).field("next_wake", &self.next_wake()).finish()
+        f.debug_struct("DeadlineHeap")
+            .field("len", &self.len())
+            .field("next_wake", &self.next_wake())
+            .finish_non_exhaustive()
     }
 }

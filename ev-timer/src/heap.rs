@@ -27,7 +27,7 @@ use crate::slots::{Place, Slot, give_back};
 const ARITY: usize = 4;
 
 /// A key and an id, as two words that travel in two registers.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Entry {
     deadline: Time,
     /// The sequence above, the id below.
@@ -39,7 +39,10 @@ const _: () = assert!(size_of::<Entry>() == 16);
 impl Entry {
     #[inline]
     fn new(key: Key, id: u32) -> Self {
-        Self { deadline: key.deadline, tail: u64::from(key.sequence) << 32 | u64::from(id) }
+        Self {
+            deadline: key.deadline,
+            tail: u64::from(key.sequence) << 32 | u64::from(id),
+        }
     }
 
     #[inline]
@@ -48,11 +51,14 @@ impl Entry {
     }
 
     #[inline]
-    pub(crate) fn key(self) -> Key {
-        Key { deadline: self.deadline, sequence: (self.tail >> 32) as u32 }
+    fn key(self) -> Key {
+        Key {
+            deadline: self.deadline,
+            sequence: (self.tail >> 32) as u32,
+        }
     }
 
-    /// As [`Key::is_before`]. No two entries have the same sequence, so the ids below do not matter.
+    /// As [`Key::is_before`]: no two entries have the same sequence, so the ids below it do not matter.
     #[inline]
     pub(crate) fn is_before(self, other: Self) -> bool {
         if self.deadline == other.deadline {
@@ -75,81 +81,97 @@ impl Heap {
     }
 
     pub(crate) fn with_capacity(capacity: usize) -> Self {
-        Self { entries: Vec::with_capacity(capacity) }
-    }
-
-    /// Makes room for `additional` entries.
-    pub(crate) fn try_reserve(&mut self, additional: usize) -> Result<(), TryReserveError> {
-        self.entries.try_reserve(additional)
-    }
-
-    /// Puts in a timer that is not armed.
-    #[inline(always)]
-    pub(crate) fn insert(&mut self, slots: &mut [Slot], id: u32, key: Key) {
-        let entry = Entry::new(key, id);
-        let leaf = self.entries.len();
-        self.entries.push(entry);
-        slots[id as usize].set_key(key);
-        put(&mut self.entries, slots, leaf, entry);
-    }
-
-    /// Gives the timer at `position` another key.
-    #[inline]
-    pub(crate) fn rearm(&mut self, slots: &mut [Slot], position: u32, id: u32, key: Key) {
-        let slot = &mut slots[id as usize];
-        let pushed_back = slot.key().deadline <= key.deadline;
-        slot.set_key(key);
-        // Pushed back from where it truly is, it is surely not before its entry, which need not even be read.
-        if !pushed_back {
-            self.bring_forward(slots, position, id, key);
+        Self {
+            entries: Vec::with_capacity(capacity),
         }
     }
 
-    #[inline(never)]
-    fn bring_forward(&mut self, slots: &mut [Slot], position: u32, id: u32, key: Key) {
-        let entry = Entry::new(key, id);
-        if entry.is_before(self.entries[position as usize]) {
-            put(&mut self.entries, slots, position as usize, entry);
-        }
-    }
-
-    /// Takes out the entry at `position`.
-    #[inline(always)]
-    pub(crate) fn remove(&mut self, slots: &mut [Slot], position: u32) {
-        let hole = position as usize;
-        if let Some(last) = self.entries.pop()
-            && hole < self.entries.len()
-        {
-            if ARITY * hole + 1 < self.entries.len() {
-                sink(&mut self.entries, slots, hole, last);
-            } else {
-                put(&mut self.entries, slots, hole, last);
-            }
-        }
-    }
-
+    /// Whether an entry can be put in without growing.
     #[inline]
     pub(crate) fn has_room(&self) -> bool {
         self.entries.len() < self.entries.capacity()
     }
 
-    pub(crate) fn reserve(&mut self) {
+    pub(crate) fn make_room(&mut self) {
         self.entries.reserve(1);
+    }
+
+    pub(crate) fn try_make_room(&mut self) -> Result<(), TryReserveError> {
+        self.entries.try_reserve(1)
+    }
+
+    /// Puts in a timer that is not armed.
+    #[inline]
+    pub(crate) fn insert(&mut self, slots: &mut [Slot], id: u32, key: Key) {
+        let entry = Entry::new(key, id);
+        let leaf = self.entries.len();
+        slots[id as usize] = Slot::in_heap(key, leaf as u32);
+        self.entries.push(entry);
+        if is_misplaced(&self.entries, leaf, entry) {
+            rise(&mut self.entries, slots, leaf);
+        }
+    }
+
+    /// Gives the timer at `position` another key.
+    #[inline]
+    pub(crate) fn rearm(&mut self, slots: &mut [Slot], id: u32, position: u32, key: Key) {
+        let slot = &mut slots[id as usize];
+        let pushed_back = slot.key().deadline <= key.deadline;
+        slot.set_key(key);
+        // Pushed back from where it truly is, it is surely not before its entry, which need not even be read.
+        if !pushed_back {
+            self.bring_forward(slots, id, position, key);
+        }
+    }
+
+    #[inline(never)]
+    fn bring_forward(&mut self, slots: &mut [Slot], id: u32, position: u32, key: Key) {
+        let entry = Entry::new(key, id);
+        let current = &mut self.entries[position as usize];
+        if entry.is_before(*current) {
+            *current = entry;
+            rise(&mut self.entries, slots, position as usize);
+        }
+    }
+
+    /// Takes out the entry at `position`.
+    #[inline]
+    pub(crate) fn remove(&mut self, slots: &mut [Slot], position: u32) {
+        let position = position as usize;
+        if let Some(last) = self.entries.pop()
+            && let Some(removed) = self.entries.get_mut(position)
+        {
+            *removed = last;
+            slots[last.id() as usize].set_position(position);
+            if ARITY * position + 1 < self.entries.len() {
+                sink(&mut self.entries, slots, position);
+            } else if is_misplaced(&self.entries, position, last) {
+                rise(&mut self.entries, slots, position);
+            }
+        }
+    }
+
+    /// Gives the first timer, which is `id`, a key that is not earlier, and moves it at once.
+    #[inline]
+    pub(crate) fn delay_first(&mut self, slots: &mut [Slot], id: u32, key: Key) {
+        slots[id as usize].set_key(key);
+        self.entries[0] = Entry::new(key, id);
+        if self.entries.len() > 1 {
+            sink(&mut self.entries, slots, 0);
+        }
     }
 
     /// The earliest timer, if it is due. Lagging entries that come up are moved to where they belong.
     #[inline]
     pub(crate) fn first_due(&mut self, slots: &mut [Slot], now: Time) -> Option<Entry> {
         loop {
-            let first = *self.entries.first()?;
-            if first.deadline > now {
-                return None;
+            let first = self.entries.first_mut().filter(|first| first.deadline <= now)?;
+            let up_to_date = Entry::new(slots[first.id() as usize].key(), first.id());
+            if *first == up_to_date {
+                return Some(up_to_date);
             }
-            let key = slots[first.id() as usize].key();
-            if key == first.key() {
-                return Some(first);
-            }
-            sink(&mut self.entries, slots, 0, Entry::new(key, first.id()));
+            *first = up_to_date;
+            sink(&mut self.entries, slots, 0);
         }
     }
 
@@ -168,6 +190,7 @@ impl Heap {
         self.entries.clear();
     }
 
+    /// Gives back memory that is far from being used.
     pub(crate) fn trim(&mut self) {
         give_back(&mut self.entries);
     }
@@ -195,26 +218,19 @@ impl Heap {
     }
 }
 
-/// Puts `entry` at `hole` or, if the parent is later, above.
-#[inline(always)]
-fn put(entries: &mut [Entry], slots: &mut [Slot], hole: usize, entry: Entry) {
-    if hole > 0 && entry.is_before(entries[(hole - 1) / ARITY]) {
-        rise(entries, slots, hole, entry);
-    } else {
-        entries[hole] = entry;
-        slots[entry.id() as usize].set_position(hole);
-    }
+/// Whether the entry at `position` is before its parent: of random entries that come or take a hole, one in three is.
+#[inline]
+fn is_misplaced(entries: &[Entry], position: usize, entry: Entry) -> bool {
+    position > 0 && entry.is_before(entries[(position - 1) / ARITY])
 }
 
-/// Moves the parent down and the hole up until the parent is not later, and puts `entry` there.
+/// Moves the entry at `hole` up, and parents down, until its parent is not later.
 #[inline(never)]
-fn rise(entries: &mut [Entry], slots: &mut [Slot], mut hole: usize, entry: Entry) {
-    while hole > 0 {
+fn rise(entries: &mut [Entry], slots: &mut [Slot], mut hole: usize) {
+    let entry = entries[hole];
+    while is_misplaced(entries, hole, entry) {
         let above = (hole - 1) / ARITY;
         let parent = entries[above];
-        if !entry.is_before(parent) {
-            break;
-        }
         entries[hole] = parent;
         slots[parent.id() as usize].set_position(hole);
         hole = above;
@@ -223,31 +239,40 @@ fn rise(entries: &mut [Entry], slots: &mut [Slot], mut hole: usize, entry: Entry
     slots[entry.id() as usize].set_position(hole);
 }
 
-/// Moves the hole down to a leaf, the earliest child up each time, and lets `entry` rise from there.
+/// Moves the entry at `hole` down to where its children are not earlier; it may also be before its parent.
 ///
-/// What fills a hole was the last entry or was pushed back: it nearly always belongs near the leaves, and not
-/// comparing with it on the way down saves a comparison a level. If it belongs above where the hole was, it rises
-/// to there.
+/// The hole goes down to a leaf, the earliest child up each time, and the entry rises from there. An entry that takes
+/// another's place was the last or was pushed back, so it nearly always belongs near the leaves, and not comparing with
+/// it on the way down saves a comparison a level.
 #[inline(never)]
-fn sink(entries: &mut [Entry], slots: &mut [Slot], mut hole: usize, entry: Entry) {
-    while let Some(child) = earliest_child(entries, hole) {
+fn sink(entries: &mut [Entry], slots: &mut [Slot], mut hole: usize) {
+    let entry = entries[hole];
+    let mut first = ARITY * hole + 1;
+    while let Some(children) = entries.get(first..).and_then(<[_]>::first_chunk) {
+        let child = earliest(children);
+        let moved = children[child];
+        entries[hole] = moved;
+        slots[moved.id() as usize].set_position(hole);
+        hole = first + child;
+        first = ARITY * hole + 1;
+    }
+    // The last siblings may be fewer.
+    if let Some(child) = (first..entries.len()).reduce(|a, b| if entries[b].is_before(entries[a]) { b } else { a }) {
         let moved = entries[child];
         entries[hole] = moved;
         slots[moved.id() as usize].set_position(hole);
         hole = child;
     }
-    put(entries, slots, hole, entry);
+    entries[hole] = entry;
+    slots[entry.id() as usize].set_position(hole);
+    if is_misplaced(entries, hole, entry) {
+        rise(entries, slots, hole);
+    }
 }
 
-#[inline(always)]
-fn earliest_child(entries: &[Entry], parent: usize) -> Option<usize> {
-    let first = ARITY * parent + 1;
-    let children = entries.get(first..)?;
+/// The index of the earliest. It cannot be predicted, so it is selected without branches.
+#[inline]
+fn earliest(children: &[Entry; ARITY]) -> usize {
     let earlier = |a: usize, b: usize| select_unpredictable(children[b].is_before(children[a]), b, a);
-    match children.len() {
-        0 => None,
-        1..ARITY => (1..children.len()).fold(Some(0), |a, b| a.map(|a| earlier(a, b))),
-        _ => Some(earlier(earlier(0, 1), earlier(2, 3))),
-    }
-    .map(|child| first + child)
+    earlier(earlier(0, 1), earlier(2, 3))
 }

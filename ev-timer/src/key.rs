@@ -39,8 +39,14 @@ mod tests {
         let keys = [(); 4].map(|()| Key::next(Time::ZERO, &mut armings));
         assert!(keys.is_sorted_by(|a, b| a.is_before(*b) && !b.is_before(*a)));
         assert_eq!(keys[3].sequence, 1);
-        let earlier = Key { deadline: Time::ZERO, sequence: 9 };
-        let later = Key { deadline: Time::from_nanos(1), sequence: 8 };
+        let earlier = Key {
+            deadline: Time::ZERO,
+            sequence: 9,
+        };
+        let later = Key {
+            deadline: Time::from_nanos(1),
+            sequence: 8,
+        };
         assert!(earlier.is_before(later) && !later.is_before(earlier) && !later.is_before(later));
     }
 }

@@ -26,7 +26,7 @@ struct Link {
 }
 
 /// One list: its ends. Both are there or neither is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct List {
     head: u32,
     tail: u32,
@@ -55,41 +55,53 @@ impl List {
 /// The links of all lists.
 #[derive(Clone, Debug)]
 pub(crate) struct Links {
-    links: Vec<Link>,
+    by_id: Vec<Link>,
     len: usize,
 }
 
 impl Links {
     pub(crate) const fn new() -> Self {
-        Self { links: Vec::new(), len: 0 }
+        Self {
+            by_id: Vec::new(),
+            len: 0,
+        }
     }
 
     /// Makes room for `id`, and for all ids below `ids` if there has to be more of it.
     #[inline]
     pub(crate) fn try_make_room(&mut self, id: u32, ids: usize) -> Result<(), TryReserveError> {
-        if (id as usize) < self.links.len() { Ok(()) } else { self.try_grow(ids) }
+        if (id as usize) < self.by_id.len() {
+            Ok(())
+        } else {
+            self.try_grow(ids)
+        }
     }
 
     #[cold]
     #[inline(never)]
     fn try_grow(&mut self, ids: usize) -> Result<(), TryReserveError> {
-        self.links.try_reserve(ids - self.links.len())?;
-        self.grow(ids);
+        self.by_id.try_reserve(ids - self.by_id.len())?;
+        self.make_room(ids);
         Ok(())
     }
 
     /// Makes room for all ids below `ids`.
-    pub(crate) fn grow(&mut self, ids: usize) {
-        self.links.resize(ids, Link { prev: NIL, next: NIL });
+    pub(crate) fn make_room(&mut self, ids: usize) {
+        if ids > self.by_id.len() {
+            self.by_id.resize(ids, Link { prev: NIL, next: NIL });
+        }
     }
 
     /// Appends an id that is in no list. There has to be room for it.
     #[inline]
     pub(crate) fn push_back(&mut self, list: &mut List, id: u32) {
-        self.links[id as usize] = Link { prev: list.tail, next: NIL };
+        self.by_id[id as usize] = Link {
+            prev: list.tail,
+            next: NIL,
+        };
         match list.tail {
             NIL => list.head = id,
-            tail => self.links[tail as usize].next = id,
+            tail => self.by_id[tail as usize].next = id,
         }
         list.tail = id;
         self.len += 1;
@@ -98,14 +110,14 @@ impl Links {
     /// Takes out an id that is in this list.
     #[inline]
     pub(crate) fn remove(&mut self, list: &mut List, id: u32) {
-        let Link { prev, next } = self.links[id as usize];
+        let Link { prev, next } = self.by_id[id as usize];
         match prev {
             NIL => list.head = next,
-            prev => self.links[prev as usize].next = next,
+            prev => self.by_id[prev as usize].next = next,
         }
         match next {
             NIL => list.tail = prev,
-            next => self.links[next as usize].prev = prev,
+            next => self.by_id[next as usize].prev = prev,
         }
         self.len -= 1;
     }
@@ -118,24 +130,26 @@ impl Links {
 
     /// The ids of one list, head first.
     pub(crate) fn iter(&self, list: &List) -> impl Iterator<Item = u32> {
-        core::iter::successors(list.head(), |&id| Some(self.links[id as usize].next).filter(|&next| next != NIL))
+        core::iter::successors(list.head(), |&id| {
+            Some(self.by_id[id as usize].next).filter(|&next| next != NIL)
+        })
     }
 
     /// Forgets all lists' contents. The caller empties the lists.
     pub(crate) fn clear(&mut self) {
-        self.links.clear();
+        self.by_id.clear();
         self.len = 0;
     }
 
     /// Cuts the array to the ids below `ids` and gives back memory that is far from being used.
     pub(crate) fn trim(&mut self, ids: usize) {
-        self.links.truncate(ids);
-        give_back(&mut self.links);
+        self.by_id.truncate(ids);
+        give_back(&mut self.by_id);
     }
 
     pub(crate) fn shrink_to_fit(&mut self, ids: usize) {
-        self.links.truncate(ids);
-        self.links.shrink_to_fit();
+        self.by_id.truncate(ids);
+        self.by_id.shrink_to_fit();
     }
 
     /// Panics if an invariant does not hold.
@@ -144,7 +158,7 @@ impl Links {
         for list in lists {
             let mut prev = NIL;
             for id in self.iter(list) {
-                assert_eq!(self.links[id as usize].prev, prev, "1: the link back from {id}");
+                assert_eq!(self.by_id[id as usize].prev, prev, "1: the link back from {id}");
                 prev = id;
                 len += 1;
                 assert!(len <= self.len, "2: a list is longer than all of them");
@@ -156,6 +170,6 @@ impl Links {
 
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
-        self.links.capacity() * size_of::<Link>()
+        self.by_id.capacity() * size_of::<Link>()
     }
 }

@@ -9,7 +9,7 @@
 //! makes up most of what meets in its place gathers hits, however many others come once, and 64 places are enough for
 //! the few that make up much of a program's armings. One that has gathered enough asks for a queue.
 //!
-//! 1. A candidate stands where its timeout is looked for.
+//! 1. A candidate with hits stands where its timeout is looked for.
 //! 2. A candidate's queue has the candidate's timeout. (The queue is not put to another use while it is referred to.)
 
 use alloc::vec::Vec;
@@ -61,7 +61,11 @@ impl Popular {
         };
         if candidate.timeout != timeout {
             if candidate.hits == 0 {
-                *candidate = Candidate { timeout, hits: 1, queue: NO_QUEUE };
+                *candidate = Candidate {
+                    timeout,
+                    hits: 1,
+                    queue: NO_QUEUE,
+                };
             } else {
                 candidate.hits -= 1;
             }
@@ -81,7 +85,14 @@ impl Popular {
     fn prepare(&mut self) {
         if self.candidates.try_reserve_exact(PLACES).is_ok() {
             // Timeout 0 stands in every place; in all but its own it has no hits and is not found there.
-            self.candidates.resize(PLACES, Candidate { timeout: 0, hits: 0, queue: NO_QUEUE });
+            self.candidates.resize(
+                PLACES,
+                Candidate {
+                    timeout: 0,
+                    hits: 0,
+                    queue: NO_QUEUE,
+                },
+            );
         }
     }
 
@@ -97,12 +108,17 @@ impl Popular {
 
     /// Whether timers of this timeout are sent to this queue.
     pub(crate) fn sends(&self, timeout: u64, queue: u32) -> bool {
-        self.candidates.get(place(timeout)).is_some_and(|candidate| candidate.queue == queue)
+        self.candidates
+            .get(place(timeout))
+            .is_some_and(|candidate| candidate.queue == queue)
     }
 
     pub(crate) fn check_invariants(&self, timeout_of: impl Fn(u32) -> Option<u64>) {
         for (at, candidate) in self.candidates.iter().enumerate() {
-            assert!(candidate.hits == 0 || place(candidate.timeout) == at, "1: {candidate:?} at {at}");
+            assert!(
+                candidate.hits == 0 || place(candidate.timeout) == at,
+                "1: {candidate:?} at {at}"
+            );
             if candidate.queue != NO_QUEUE {
                 assert_eq!(timeout_of(candidate.queue), Some(candidate.timeout), "2: {candidate:?}");
             }

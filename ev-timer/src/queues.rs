@@ -40,7 +40,7 @@ struct Queue {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Queues {
-    queues: Vec<Queue>,
+    by_number: Vec<Queue>,
     links: Links,
     heads: Heap,
     head_slots: Vec<Slot>,
@@ -48,24 +48,29 @@ pub(crate) struct Queues {
 
 impl Queues {
     pub(crate) const fn new() -> Self {
-        Self { queues: Vec::new(), links: Links::new(), heads: Heap::new(), head_slots: Vec::new() }
+        Self {
+            by_number: Vec::new(),
+            links: Links::new(),
+            heads: Heap::new(),
+            head_slots: Vec::new(),
+        }
     }
 
     /// The timeout of a queue in nanoseconds, `None` if there is no such queue.
     #[inline]
     pub(crate) fn timeout(&self, queue: u32) -> Option<u64> {
-        self.queues.get(queue as usize).map(|queue| queue.timeout)
+        self.by_number.get(queue as usize).map(|queue| queue.timeout)
     }
 
     /// The queue of this timeout, made if need be and kept for good. `None` if there are too many.
     pub(crate) fn keep(&mut self, timeout: u64) -> Option<u32> {
         let found = self.position(timeout);
-        let is_kept = found.is_some_and(|queue| self.queues[queue as usize].kept);
-        if !is_kept && self.count(true) == MOST_KEPT {
+        let is_kept = found.is_some_and(|queue| self.by_number[queue as usize].kept);
+        if !is_kept && self.kept() == MOST_KEPT {
             return None;
         }
         let queue = found.unwrap_or_else(|| self.add(timeout));
-        self.queues[queue as usize].kept = true;
+        self.by_number[queue as usize].kept = true;
         Some(queue)
     }
 
@@ -75,79 +80,85 @@ impl Queues {
         if let Some(queue) = self.position(timeout) {
             return Some(queue);
         }
-        if self.count(false) < MOST_FOUND {
-            self.queues.try_reserve(1).ok()?;
+        if self.by_number.len() - self.kept() < MOST_FOUND {
+            self.by_number.try_reserve(1).ok()?;
             self.head_slots.try_reserve(1).ok()?;
-            self.try_reserve_head().ok()?;
+            self.heads.try_make_room().ok()?;
             return Some(self.add(timeout));
         }
         let (number, idle) = (0..)
-            .zip(&mut self.queues)
+            .zip(&mut self.by_number)
             .find(|(number, queue)| !queue.kept && queue.list.is_empty() && !wanted(queue.timeout, *number))?;
         idle.timeout = timeout;
         Some(number)
     }
 
     fn position(&self, timeout: u64) -> Option<u32> {
-        self.queues.iter().position(|queue| queue.timeout == timeout).map(|queue| queue as u32)
+        self.by_number
+            .iter()
+            .position(|queue| queue.timeout == timeout)
+            .map(|queue| queue as u32)
     }
 
-    fn count(&self, kept: bool) -> usize {
-        self.queues.iter().filter(|queue| queue.kept == kept).count()
+    fn kept(&self) -> usize {
+        self.by_number.iter().filter(|queue| queue.kept).count()
     }
 
     fn add(&mut self, timeout: u64) -> u32 {
-        let number = self.queues.len() as u32;
+        let number = self.by_number.len() as u32;
         self.head_slots.push(Slot::UNARMED);
-        self.queues.push(Queue { timeout, list: List::new(), kept: false });
+        self.by_number.push(Queue {
+            timeout,
+            list: List::new(),
+            kept: false,
+        });
         number
     }
 
-    /// Makes room for one more head.
-    pub(crate) fn try_reserve_head(&mut self) -> Result<(), TryReserveError> {
-        self.heads.try_reserve(1)
+    /// Makes room for one more queue that is not empty.
+    pub(crate) fn try_make_room(&mut self) -> Result<(), TryReserveError> {
+        self.heads.try_make_room()
     }
 
-    /// Appends a timer that is not armed; false, and nothing has changed, if it does not belong at the end or if there
-    /// is no memory for its links.
+    /// Whether the queue is still sorted with the timer at its end, and there is memory for its links.
     #[inline]
-    pub(crate) fn push(&mut self, slots: &mut [Slot], queue: u32, id: u32, key: Key) -> bool {
-        let list = &mut self.queues[queue as usize].list;
-        let tail = list.tail();
-        if tail.is_some_and(|tail| key.deadline < slots[tail as usize].key().deadline)
-            || self.links.try_make_room(id, slots.len()).is_err()
-        {
-            return false;
-        }
+    pub(crate) fn accepts(&mut self, slots: &[Slot], queue: u32, id: u32, deadline: Time) -> bool {
+        let tail = self.by_number[queue as usize].list.tail();
+        tail.is_none_or(|tail| slots[tail as usize].key().deadline <= deadline)
+            && self.links.try_make_room(id, slots.len()).is_ok()
+    }
+
+    /// Appends a timer that is in no queue, and that this one accepts.
+    #[inline]
+    pub(crate) fn push(&mut self, slots: &mut [Slot], queue: u32, id: u32, key: Key) {
+        let list = &mut self.by_number[queue as usize].list;
+        let was_empty = list.is_empty();
         self.links.push_back(list, id);
         slots[id as usize] = Slot::in_queue(key, queue);
-        if tail.is_none() {
+        if was_empty {
             self.heads.insert(&mut self.head_slots, queue, key);
         }
-        true
     }
 
-    /// Moves a timer of the queue to its end under another key; false if it does not belong there, it is then in no
-    /// queue.
+    /// Gives a timer of the queue a key with which the queue accepts it at its end, and moves it there.
     #[inline]
-    pub(crate) fn renew(&mut self, slots: &mut [Slot], queue: u32, id: u32, key: Key) -> bool {
-        let list = &self.queues[queue as usize].list;
-        let slot = &mut slots[id as usize];
-        if list.tail() != Some(id) || key.deadline < slot.key().deadline {
-            self.remove(slots, queue, id);
-            return self.push(slots, queue, id, key);
+    pub(crate) fn renew(&mut self, slots: &mut [Slot], queue: u32, id: u32, key: Key) {
+        let list = &mut self.by_number[queue as usize].list;
+        let was_head = list.head() == Some(id);
+        if list.tail() != Some(id) {
+            self.links.remove(list, id);
+            self.links.push_back(list, id);
         }
-        slot.set_key(key);
-        if list.head() == Some(id) {
+        slots[id as usize].set_key(key);
+        if was_head {
             self.update_head(slots, queue);
         }
-        true
     }
 
     /// Takes a timer out of the queue.
     #[inline]
     pub(crate) fn remove(&mut self, slots: &[Slot], queue: u32, id: u32) {
-        let list = &mut self.queues[queue as usize].list;
+        let list = &mut self.by_number[queue as usize].list;
         let was_head = list.head() == Some(id);
         self.links.remove(list, id);
         if was_head {
@@ -158,11 +169,12 @@ impl Queues {
     /// Tells `heads` that a queue that was not empty has another head, or its head another key.
     #[inline]
     fn update_head(&mut self, slots: &[Slot], queue: u32) {
-        let head = self.queues[queue as usize].list.head();
+        let head = self.by_number[queue as usize].list.head();
         let head_slots = &mut self.head_slots[..];
         if let Place::Heap(position) = head_slots[queue as usize].place() {
             if let Some(head) = head {
-                self.heads.rearm(head_slots, position, queue, slots[head as usize].key());
+                self.heads
+                    .rearm(head_slots, queue, position, slots[head as usize].key());
             } else {
                 self.heads.remove(head_slots, position);
                 head_slots[queue as usize] = Slot::UNARMED;
@@ -176,10 +188,20 @@ impl Queues {
         self.heads.first_due(&mut self.head_slots, now)
     }
 
-    /// The first timer of a queue.
+    /// Takes the first timer out of the queue that [`first_due`](Self::first_due) found.
     #[inline]
-    pub(crate) fn head(&self, queue: u32) -> Option<u32> {
-        self.queues[queue as usize].list.head()
+    pub(crate) fn pop(&mut self, slots: &[Slot], queue: u32) -> Option<u32> {
+        let list = &mut self.by_number[queue as usize].list;
+        let first = list.head()?;
+        self.links.remove(list, first);
+        if let Some(head) = list.head() {
+            self.heads
+                .delay_first(&mut self.head_slots, queue, slots[head as usize].key());
+        } else {
+            self.heads.remove(&mut self.head_slots, 0);
+            self.head_slots[queue as usize] = Slot::UNARMED;
+        }
+        Some(first)
     }
 
     /// A deadline that is not after that of any timer.
@@ -196,12 +218,12 @@ impl Queues {
 
     /// The number of queues, empty ones included.
     pub(crate) fn count_all(&self) -> usize {
-        self.queues.len()
+        self.by_number.len()
     }
 
     /// Empties the queues, which stay.
     pub(crate) fn clear(&mut self) {
-        for queue in &mut self.queues {
+        for queue in &mut self.by_number {
             queue.list = List::new();
         }
         self.links.clear();
@@ -220,25 +242,39 @@ impl Queues {
 
     /// Panics if an invariant does not hold.
     pub(crate) fn check_invariants(&self, slots: &[Slot]) {
-        self.links.check_invariants(self.queues.iter().map(|queue| &queue.list));
+        self.links
+            .check_invariants(self.by_number.iter().map(|queue| &queue.list));
         self.heads.check_invariants(&self.head_slots);
         let mut queued = 0;
-        for (number, (queue, slot)) in (0..).zip(self.queues.iter().zip(&self.head_slots)) {
+        for (number, (queue, slot)) in (0..).zip(self.by_number.iter().zip(&self.head_slots)) {
             let members = || self.links.iter(&queue.list).map(|id| slots[id as usize]);
-            assert!(members().is_sorted_by(|a, b| a.key().is_before(b.key())), "1: {queue:?}");
+            assert!(
+                members().is_sorted_by(|a, b| a.key().is_before(b.key())),
+                "1: {queue:?}"
+            );
             let head = slot.is_armed().then(|| slot.key());
             assert_eq!(head, members().next().map(|slot| slot.key()), "2: {queue:?}");
-            assert!(members().all(|slot| slot.place() == Place::Queue(number)), "3: {queue:?}");
+            assert!(
+                members().all(|slot| slot.place() == Place::Queue(number)),
+                "3: {queue:?}"
+            );
             assert_eq!(self.position(queue.timeout), Some(number), "4: {queue:?}");
             queued += members().count();
         }
         let places = slots.iter().filter(|slot| matches!(slot.place(), Place::Queue(_)));
         assert_eq!(places.count(), queued, "3: slots of timers that are in no queue");
-        assert!(self.count(true) <= MOST_KEPT && self.count(false) <= MOST_FOUND, "5");
+        let (kept, all) = (self.kept(), self.by_number.len());
+        assert!(
+            kept <= MOST_KEPT && all - kept <= MOST_FOUND,
+            "5: {kept} of {all} are kept"
+        );
     }
 
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
-        self.links.bytes() + self.heads.bytes() + self.head_slots.capacity() * size_of::<Slot>() + self.queues.capacity() * size_of::<Queue>()
+        self.links.bytes()
+            + self.heads.bytes()
+            + self.head_slots.capacity() * size_of::<Slot>()
+            + self.by_number.capacity() * size_of::<Queue>()
     }
 }

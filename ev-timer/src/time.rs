@@ -70,7 +70,10 @@ impl Time {
 /// The nanoseconds of `duration`, or `u64::MAX` where it has more.
 #[inline]
 pub(crate) const fn nanos(duration: Duration) -> u64 {
-    duration.as_secs().saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos() as u64)
+    duration
+        .as_secs()
+        .saturating_mul(1_000_000_000)
+        .saturating_add(duration.subsec_nanos() as u64)
 }
 
 /// Saturates, as [`Time::saturating_add`] does.
@@ -106,9 +109,15 @@ mod tests {
     #[test]
     fn long_durations_saturate() {
         assert_eq!(nanos(Duration::from_nanos(u64::MAX)), u64::MAX);
-        assert_eq!(nanos(Duration::from_nanos(u64::MAX) + Duration::from_nanos(1)), u64::MAX);
+        assert_eq!(
+            nanos(Duration::from_nanos(u64::MAX) + Duration::from_nanos(1)),
+            u64::MAX
+        );
         assert_eq!(nanos(Duration::MAX), u64::MAX);
-        assert_eq!(Time::ZERO + Duration::from_nanos(u64::MAX - 1), Time::from_nanos(u64::MAX - 1));
+        assert_eq!(
+            Time::ZERO + Duration::from_nanos(u64::MAX - 1),
+            Time::from_nanos(u64::MAX - 1)
+        );
         assert_eq!(Time::from_nanos(2) + Duration::from_nanos(u64::MAX - 1), Time::MAX);
     }
 

@@ -7,7 +7,7 @@ use core::time::Duration;
 use crate::Time;
 use crate::key::Key;
 use crate::list::{Links, List};
-use crate::slots::{MAX_ID, Place, Slot, Slots};
+use crate::slots::{MAX_ID, Slot, Slots};
 use crate::time::nanos;
 
 /// The timers of one timeout: all operations are O(1).
@@ -16,8 +16,8 @@ use crate::time::nanos;
 /// list in the order of arming is sorted. With several durations, or with any other deadlines beside, use
 /// [`Timers`](crate::Timers).
 ///
-/// The order rests on time not going backwards. A `now` before the latest that was given is taken as that latest one:
-/// timers never fire early and keep their order, and such a timer fires late by what the clock went back.
+/// The order rests on time not going backwards. A `now` before that of the last timer in the queue is taken as that
+/// one's: timers never fire early and keep their order, and such a timer fires late by what the clock went back.
 ///
 /// Ids and their memory are as in [`Timers`](crate::Timers); an armed timer takes 24 bytes.
 ///
@@ -50,7 +50,12 @@ impl TimeoutQueue {
     /// A queue without timers and without memory.
     #[must_use]
     pub const fn new(timeout: Duration) -> Self {
-        Self { timeout: nanos(timeout), list: List::new(), links: Links::new(), slots: Slots::new() }
+        Self {
+            timeout: nanos(timeout),
+            list: List::new(),
+            links: Links::new(),
+            slots: Slots::new(),
+        }
     }
 
     /// The duration of all its timers; at most 2⁶⁴ − 1 ns, whatever was asked for.
@@ -78,11 +83,15 @@ impl TimeoutQueue {
     /// If `id` is larger than [`Self::MAX_ID`].
     pub fn set(&mut self, id: u32, now: Time) {
         let deadline = now.saturating_add_nanos(self.timeout);
-        let deadline = self.list.tail().map_or(deadline, |tail| deadline.max(self.deadline_of(tail)));
-        if self.slots.place(id) == Place::Nowhere {
-            self.links.grow(self.slots.len());
-        } else {
+        let deadline = self
+            .list
+            .tail()
+            .map_or(deadline, |tail| deadline.max(self.deadline_of(tail)));
+        if self.slots.armed(id).is_some() {
             self.links.remove(&mut self.list, id);
+        } else {
+            self.slots.make_room(id);
+            self.links.make_room(self.slots.len());
         }
         self.links.push_back(&mut self.list, id);
         self.slots.as_mut_slice()[id as usize] = Slot::in_queue(Key { deadline, sequence: 0 }, 0);
@@ -90,8 +99,12 @@ impl TimeoutQueue {
 
     /// Disarms the timer and returns the deadline it had, `None` if it was not armed.
     pub fn cancel(&mut self, id: u32) -> Option<Time> {
-        self.slots.armed(id)?;
-        Some(self.take(id))
+        let (_, deadline) = self.slots.disarm(id)?;
+        self.links.remove(&mut self.list, id);
+        if self.slots.wants_trim(self.len()) {
+            self.trim();
+        }
+        Some(deadline)
     }
 
     /// The deadline of the timer, `None` if it is not armed.
@@ -110,22 +123,12 @@ impl TimeoutQueue {
     /// Disarms the first timer whose deadline is not after `now`, and returns it with that deadline.
     pub fn pop_expired(&mut self, now: Time) -> Option<(u32, Time)> {
         let first = self.list.head().filter(|&head| self.deadline_of(head) <= now)?;
-        Some((first, self.take(first)))
+        self.cancel(first).map(|deadline| (first, deadline))
     }
 
     #[inline]
     fn deadline_of(&self, id: u32) -> Time {
         self.slots.as_slice()[id as usize].key().deadline
-    }
-
-    #[inline]
-    fn take(&mut self, id: u32) -> Time {
-        self.links.remove(&mut self.list, id);
-        let deadline = self.slots.disarm(id);
-        if self.slots.wants_trim() {
-            self.trim();
-        }
-        deadline
     }
 
     #[cold]
@@ -174,7 +177,11 @@ impl TimeoutQueue {
     pub fn check_invariants(&self) {
         self.links.check_invariants([&self.list]);
         assert!(self.iter().is_sorted_by_key(|(_, deadline)| deadline), "not sorted");
-        assert_eq!(self.slots.iter().count(), self.len(), "a timer is armed and not in the list");
+        assert_eq!(
+            self.slots.iter().count(),
+            self.len(),
+            "a timer is armed and not in the list"
+        );
     }
 }
 
@@ -184,6 +191,6 @@ impl fmt::Debug for TimeoutQueue {
             .field("timeout", &self.timeout())
             .field("len", &self.len())
             .field("next_deadline", &self.next_deadline())
-            .finish()
+            .finish_non_exhaustive()
     }
 }

@@ -18,7 +18,7 @@ use alloc::collections::TryReserveError;
 use core::fmt;
 use core::time::Duration;
 
-use crate::heap::Heap;
+use crate::heap::{Entry, Heap};
 use crate::key::Key;
 use crate::popular::{Popular, Use};
 use crate::queues::Queues;
@@ -87,13 +87,23 @@ impl Timers {
     /// No timers, and no memory.
     #[must_use]
     pub const fn new() -> Self {
-        Self { slots: Slots::new(), heap: Heap::new(), queues: Queues::new(), popular: Popular::new(), armings: 0 }
+        Self {
+            slots: Slots::new(),
+            heap: Heap::new(),
+            queues: Queues::new(),
+            popular: Popular::new(),
+            armings: 0,
+        }
     }
 
     /// No timers, and memory for `0..capacity`.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
-        Self { slots: Slots::with_capacity(capacity), heap: Heap::with_capacity(capacity), ..Self::new() }
+        Self {
+            slots: Slots::with_capacity(capacity),
+            heap: Heap::with_capacity(capacity),
+            ..Self::new()
+        }
     }
 
     /// Makes sure that arming `id` next, in whichever way, does not fail for want of memory.
@@ -106,8 +116,8 @@ impl Timers {
     /// There is not enough memory, or `id` is larger than [`Self::MAX_ID`]. Nothing has changed for the timers.
     pub fn try_reserve(&mut self, id: u32) -> Result<(), TryReserveError> {
         self.slots.try_make_room(id)?;
-        self.heap.try_reserve(1)?;
-        self.queues.try_reserve_head()
+        self.heap.try_make_room()?;
+        self.queues.try_make_room()
     }
 
     /// Arms the timer, or arms it anew, with a deadline.
@@ -134,17 +144,19 @@ impl Timers {
     pub fn set_after(&mut self, id: u32, now: Time, timeout: Duration) {
         let timeout = nanos(timeout);
         let key = Key::next(now.saturating_add_nanos(timeout), &mut self.armings);
-        let place = self.slots.place(id);
-        match place {
-            // Pushing back a timer where it is costs less than finding it a better place.
-            Place::Heap(_) if self.deadline(id) <= Some(key.deadline) => self.set_in_heap(id, key),
-            Place::Queue(queue) if self.queues.timeout(queue) == Some(timeout) => {
-                self.set_in_queue(id, place, queue, key);
+        if let Some(slot) = self.slots.armed(id) {
+            match slot.place() {
+                // Pushing back a timer where it is costs less than finding it a better place.
+                Place::Heap(_) if slot.key().deadline <= key.deadline => return self.set_in_heap(id, key),
+                Place::Queue(queue) if self.queues.timeout(queue) == Some(timeout) => {
+                    return self.set_in_queue(id, queue, key);
+                }
+                _ => {}
             }
-            _ => match self.queue_for(timeout) {
-                Some(queue) => self.set_in_queue(id, place, queue, key),
-                None => self.set_in_heap(id, key),
-            },
+        }
+        match self.queue_for(timeout) {
+            Some(queue) => self.set_in_queue(id, queue, key),
+            None => self.set_in_heap(id, key),
         }
     }
 
@@ -183,9 +195,8 @@ impl Timers {
     /// If `id` is larger than [`Self::MAX_ID`].
     pub fn set_in(&mut self, id: u32, now: Time, queue: SameDuration) {
         let key = Key::next(now.saturating_add_nanos(queue.timeout), &mut self.armings);
-        let place = self.slots.place(id);
         if self.queues.timeout(queue.queue) == Some(queue.timeout) {
-            self.set_in_queue(id, place, queue.queue, key);
+            self.set_in_queue(id, queue.queue, key);
         } else {
             self.set_in_heap(id, key);
         }
@@ -194,9 +205,14 @@ impl Timers {
     /// Disarms the timer and returns the deadline it had, `None` if it was not armed.
     #[doc(alias = "evtimer_del")]
     pub fn cancel(&mut self, id: u32) -> Option<Time> {
-        let place = self.slots.armed(id)?.place();
-        self.take_out(id, place);
-        Some(self.disarm(id))
+        let (place, deadline) = self.slots.disarm(id)?;
+        match place {
+            Place::Nowhere => {}
+            Place::Heap(position) => self.heap.remove(self.slots.as_mut_slice(), position),
+            Place::Queue(queue) => self.queues.remove(self.slots.as_slice(), queue, id),
+        }
+        self.trim_at_times();
+        Some(deadline)
     }
 
     /// The deadline of the timer, `None` if it is not armed.
@@ -228,14 +244,15 @@ impl Timers {
     pub fn pop_expired(&mut self, now: Time) -> Option<(u32, Time)> {
         let timer = self.heap.first_due(self.slots.as_mut_slice(), now);
         let queue = self.queues.first_due(now);
-        let (id, place) = match (timer, queue) {
-            (Some(timer), None) => (timer.id(), Place::Heap(0)),
-            (Some(timer), Some(queue)) if timer.is_before(queue) => (timer.id(), Place::Heap(0)),
-            (_, Some(queue)) => (self.queues.head(queue.id())?, Place::Queue(queue.id())),
+        let id = match (timer, queue) {
             (None, None) => return None,
+            (Some(timer), None) => self.pop_timer(timer),
+            (Some(timer), Some(queue)) if timer.is_before(queue) => self.pop_timer(timer),
+            (_, Some(queue)) => self.queues.pop(self.slots.as_slice(), queue.id())?,
         };
-        self.take_out(id, place);
-        Some((id, self.disarm(id)))
+        let (_, deadline) = self.slots.disarm(id)?;
+        self.trim_at_times();
+        Some((id, deadline))
     }
 
     /// The number of armed timers.
@@ -283,7 +300,11 @@ impl Timers {
         self.heap.check_invariants(slots);
         self.queues.check_invariants(slots);
         self.popular.check_invariants(|queue| self.queues.timeout(queue));
-        assert_eq!(self.slots.iter().count(), self.len(), "1: timers armed and timers queued");
+        assert_eq!(
+            self.slots.iter().count(),
+            self.len(),
+            "1: timers armed and timers queued"
+        );
     }
 
     /// The queue for a timeout, if it is in heavy use.
@@ -299,7 +320,9 @@ impl Timers {
     #[cold]
     #[inline(never)]
     fn find_queue(&mut self, timeout: u64) -> Option<u32> {
-        let queue = self.queues.find(timeout, |timeout, queue| self.popular.sends(timeout, queue));
+        let queue = self
+            .queues
+            .find(timeout, |timeout, queue| self.popular.sends(timeout, queue));
         match queue {
             Some(queue) => self.popular.assign(timeout, queue),
             None => self.popular.refuse(timeout),
@@ -307,64 +330,65 @@ impl Timers {
         queue
     }
 
+    /// Arms the timer in the heap, wherever it was.
+    ///
+    /// What happens seldom is a call at the end, which saves no registers on the common way.
     fn set_in_heap(&mut self, id: u32, key: Key) {
-        if !((id as usize) < self.slots.len() && self.heap.has_room()) {
+        if !self.slots.has_room(id) {
             return self.grow_and_set_in_heap(id, key);
         }
         let slots = self.slots.as_mut_slice();
         match slots[id as usize].place() {
-            Place::Nowhere => self.heap.insert(slots, id, key),
-            Place::Heap(position) => self.heap.rearm(slots, position, id, key),
-            Place::Queue(queue) => self.leave_and_set_in_heap(id, queue, key),
+            Place::Nowhere if self.heap.has_room() => self.heap.insert(slots, id, key),
+            Place::Nowhere => self.grow_and_set_in_heap(id, key),
+            Place::Heap(position) => self.heap.rearm(slots, id, position, key),
+            Place::Queue(queue) => self.move_to_heap(id, queue, key),
         }
     }
 
     #[cold]
     #[inline(never)]
     fn grow_and_set_in_heap(&mut self, id: u32, key: Key) {
-        self.slots.grow(id);
-        self.heap.reserve();
+        self.slots.make_room(id);
+        self.heap.make_room();
         self.set_in_heap(id, key);
     }
 
     #[inline(never)]
-    fn leave_and_set_in_heap(&mut self, id: u32, queue: u32, key: Key) {
+    fn move_to_heap(&mut self, id: u32, queue: u32, key: Key) {
         self.queues.remove(self.slots.as_slice(), queue, id);
-        self.slots.disarm(id);
-        self.set_in_heap(id, key);
+        self.heap.insert(self.slots.as_mut_slice(), id, key);
     }
 
-    #[inline]
-    fn set_in_queue(&mut self, id: u32, place: Place, queue: u32, key: Key) {
-        let queued = if place == Place::Queue(queue) {
-            self.queues.renew(self.slots.as_mut_slice(), queue, id, key)
-        } else {
-            self.take_out(id, place);
-            self.queues.push(self.slots.as_mut_slice(), queue, id, key)
-        };
-        if !queued {
-            self.slots.disarm(id);
-            self.set_in_heap(id, key);
+    /// Arms the timer in the queue, wherever it was; in the heap if the queue would not be sorted.
+    fn set_in_queue(&mut self, id: u32, queue: u32, key: Key) {
+        if !self.slots.has_room(id) {
+            self.slots.make_room(id);
         }
-    }
-
-    /// Takes the timer out of the heap or its queue. Its slot still says that it is there.
-    #[inline]
-    fn take_out(&mut self, id: u32, place: Place) {
-        match place {
+        let slots = self.slots.as_mut_slice();
+        if !self.queues.accepts(slots, queue, id, key.deadline) {
+            return self.set_in_heap(id, key);
+        }
+        match slots[id as usize].place() {
             Place::Nowhere => {}
-            Place::Heap(position) => self.heap.remove(self.slots.as_mut_slice(), position),
-            Place::Queue(queue) => self.queues.remove(self.slots.as_slice(), queue, id),
+            Place::Heap(position) => self.heap.remove(slots, position),
+            Place::Queue(old) if old == queue => return self.queues.renew(slots, queue, id, key),
+            Place::Queue(old) => self.queues.remove(slots, old, id),
         }
+        self.queues.push(slots, queue, id, key);
     }
 
     #[inline]
-    fn disarm(&mut self, id: u32) -> Time {
-        let deadline = self.slots.disarm(id);
-        if self.slots.wants_trim() {
+    fn pop_timer(&mut self, timer: Entry) -> u32 {
+        self.heap.remove(self.slots.as_mut_slice(), 0);
+        timer.id()
+    }
+
+    #[inline]
+    fn trim_at_times(&mut self) {
+        if self.slots.wants_trim(self.len()) {
             self.trim();
         }
-        deadline
     }
 
     #[cold]
@@ -389,6 +413,9 @@ impl fmt::Debug for Timers {
             .field("in_queues", &self.queues.len())
             .field("queues", &self.queues.count_all())
             .field("next_wake", &self.next_wake())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

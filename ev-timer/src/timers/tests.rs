@@ -1,0 +1,247 @@
+//! What only shows inside: which timers are in queues, and how much memory is held.
+
+use alloc::vec::Vec;
+
+use super::*;
+
+const MILLI: Duration = Duration::from_millis(1);
+
+/// Arms and cancels until the timeout must have been found.
+fn make_heavy(timers: &mut Timers, timeout: Duration) {
+    for _ in 0..300 {
+        timers.set_after(0, Time::ZERO, timeout);
+        timers.cancel(0);
+    }
+}
+
+fn goes_to_queue(timers: &mut Timers, timeout: Duration) -> bool {
+    let before = timers.queues.len();
+    timers.set_after(1, Time::ZERO, timeout);
+    let queued = timers.queues.len() > before;
+    timers.cancel(1);
+    queued
+}
+
+fn bytes(timers: &Timers) -> usize {
+    timers.slots.bytes() + timers.heap.bytes() + timers.queues.bytes() + timers.popular.bytes()
+}
+
+fn random(state: &mut u64) -> u32 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    (*state >> 32) as u32
+}
+
+/// `0..len`, shuffled.
+fn shuffled(len: u32) -> Vec<u32> {
+    let mut seed = 88_172_645_463_325_252;
+    let mut ids: Vec<u32> = (0..len).collect();
+    for i in (1..len).rev() {
+        ids.swap(i as usize, (random(&mut seed) % (i + 1)) as usize);
+    }
+    ids
+}
+
+#[test]
+fn a_timeout_in_heavy_use_gets_a_queue() {
+    let mut timers = Timers::new();
+    for id in 0..100 {
+        timers.set_after(id, Time::ZERO, MILLI);
+        timers.check_invariants();
+    }
+    assert!(timers.queues.len() >= 80 && timers.heap.len() <= 20, "{timers:?}");
+    assert_eq!(timers.queues.count_all(), 1);
+    // A handle for it is the same queue.
+    let handle = timers.same_duration(MILLI).unwrap();
+    timers.set_in(200, Time::ZERO, handle);
+    assert_eq!(timers.queues.count_all(), 1);
+    timers.check_invariants();
+}
+
+#[test]
+fn a_timeout_used_now_and_then_does_not() {
+    let mut timers = Timers::new();
+    for round in 0..10_000 {
+        timers.set_after(round % 10, Time::ZERO, MILLI * (1 + round % 5000));
+    }
+    assert_eq!((timers.queues.count_all(), timers.queues.len()), (0, 0));
+}
+
+#[test]
+fn a_timeout_in_heavy_use_is_found_among_many_others() {
+    let mut timers = Timers::new();
+    for round in 0..100_000 {
+        // Nine of ten are different each time.
+        let timeout = if round % 10 == 0 {
+            MILLI
+        } else {
+            Duration::from_nanos(7919 * u64::from(round))
+        };
+        timers.set_after(round % 100, Time::ZERO, timeout);
+        timers.cancel(round % 100);
+    }
+    assert!(goes_to_queue(&mut timers, MILLI));
+    assert!(timers.queues.count_all() <= 2);
+    timers.check_invariants();
+}
+
+#[test]
+fn queues_out_of_use_are_put_to_another() {
+    let mut timers = Timers::new();
+    for millis in 1..2000 {
+        make_heavy(&mut timers, MILLI * millis);
+        assert!(goes_to_queue(&mut timers, MILLI * millis), "{millis} ms");
+        timers.check_invariants();
+    }
+    assert_eq!(timers.queues.count_all(), 64);
+    assert!(bytes(&timers) < 10_000, "{}", bytes(&timers));
+}
+
+#[test]
+fn queues_in_use_are_not() {
+    let mut timers = Timers::new();
+    for millis in 1..300 {
+        make_heavy(&mut timers, MILLI * millis);
+        timers.set_after(millis, Time::ZERO, MILLI * millis);
+        timers.check_invariants();
+    }
+    assert_eq!((timers.queues.count_all(), timers.queues.len()), (64, 64));
+    // The others are in the heap, and all come in order.
+    for millis in 1..300 {
+        assert_eq!(
+            timers.pop_expired(Time::MAX),
+            Some((millis, Time::ZERO + MILLI * millis))
+        );
+    }
+    make_heavy(&mut timers, MILLI * 299);
+    assert!(goes_to_queue(&mut timers, MILLI * 299), "there are free queues again");
+    assert_eq!(timers.queues.count_all(), 64);
+}
+
+#[test]
+fn pushing_back_moves_nothing() {
+    let mut timers = Timers::new();
+    let at = |nanos| Time::from_nanos(nanos);
+    for id in 0..100 {
+        timers.set(id, at(u64::from(id)));
+    }
+    let places: Vec<_> = timers.slots.iter().map(|(_, slot)| slot.place()).collect();
+    for id in 0..100 {
+        timers.set(id, at(1000 - u64::from(id)));
+        timers.set_after(id, at(1000), MILLI);
+    }
+    assert!(timers.slots.iter().map(|(_, slot)| slot.place()).eq(places));
+    assert_eq!(timers.next_wake(), Some(at(0)));
+    timers.check_invariants();
+}
+
+#[test]
+fn order_holds_across_the_wrap_of_the_sequence() {
+    let mut timers = Timers {
+        armings: u32::MAX - 50,
+        ..Timers::new()
+    };
+    let handle = timers.same_duration(MILLI).unwrap();
+    for id in 0..100 {
+        if id % 2 == 0 {
+            timers.set(id, Time::ZERO + MILLI);
+        } else {
+            timers.set_in(id, Time::ZERO, handle);
+        }
+    }
+    timers.check_invariants();
+    for id in 0..100 {
+        assert_eq!(timers.pop_expired(Time::MAX), Some((id, Time::ZERO + MILLI)));
+    }
+}
+
+#[test]
+fn a_timer_takes_at_most_forty_bytes() {
+    const TIMERS: u32 = 100_000;
+    let mut timers = Timers::with_capacity(TIMERS as usize);
+    for id in 0..TIMERS {
+        timers.set(id, Time::from_nanos(u64::from(id)));
+    }
+    assert_eq!(bytes(&timers), 32 * TIMERS as usize);
+    let handle = timers.same_duration(MILLI).unwrap();
+    timers.set_in(TIMERS - 1, Time::ZERO, handle);
+    timers.shrink_to_fit();
+    assert!(bytes(&timers) < 40 * TIMERS as usize + 10_000, "{}", bytes(&timers));
+}
+
+#[test]
+fn memory_comes_back_after_a_burst() {
+    const TIMERS: u32 = 100_000;
+    let ids = shuffled(TIMERS);
+    let arm = |timers: &mut Timers, id: u32| match id % 2 {
+        0 => timers.set(id, Time::from_nanos(u64::from(id))),
+        _ => timers.set_after(id, Time::ZERO, MILLI),
+    };
+    let mut timers = Timers::new();
+    for expire in [true, false] {
+        for id in 0..TIMERS {
+            arm(&mut timers, id);
+        }
+        assert!(bytes(&timers) >= 32 * TIMERS as usize);
+        for &id in &ids {
+            let disarmed = if expire {
+                timers.pop_expired(Time::MAX).is_some()
+            } else {
+                timers.cancel(id).is_some()
+            };
+            assert!(disarmed);
+        }
+        assert!(timers.is_empty());
+        assert!(bytes(&timers) < 20_000, "{}", bytes(&timers));
+        timers.check_invariants();
+    }
+}
+
+#[test]
+fn memory_comes_back_while_some_timers_stay() {
+    const TIMERS: u32 = 100_000;
+    let mut timers = Timers::new();
+    for id in 0..TIMERS {
+        timers.set(id, Time::from_nanos(u64::from(id)));
+    }
+    for id in shuffled(TIMERS).into_iter().filter(|&id| id >= 100) {
+        timers.cancel(id);
+    }
+    // The array of slots follows while other timers come and go.
+    for _ in 0..TIMERS / 16 + 100 {
+        timers.set(100, Time::ZERO);
+        timers.cancel(100);
+    }
+    assert_eq!(timers.len(), 100);
+    assert!(bytes(&timers) < 20_000, "{}", bytes(&timers));
+    timers.check_invariants();
+}
+
+/// Nothing of a cancelled timer stays.
+#[test]
+fn cancelled_timers_leave_nothing_behind() {
+    let mut timers = Timers::new();
+    for round in 0..1_000_000_u32 {
+        timers.set_after(round % 100, Time::ZERO, Duration::from_nanos(u64::from(round) * 1000));
+        timers.cancel(round.wrapping_sub(50) % 100);
+    }
+    assert!(timers.len() <= 100);
+    assert!(bytes(&timers) < 20_000, "{}", bytes(&timers));
+}
+
+/// A timer far out that comes and goes does not make the array shrink and grow by its length.
+#[test]
+fn trimming_does_not_thrash() {
+    const FAR: u32 = 1_000_000;
+    let mut timers = Timers::new();
+    let mut moved = 0;
+    for _ in 0..1000 {
+        let before = timers.slots.len();
+        timers.set(FAR, Time::ZERO);
+        timers.cancel(FAR);
+        moved += timers.slots.len().abs_diff(before);
+    }
+    // Once to grow, then a few slots a time.
+    assert!(moved < FAR as usize + 10_000, "{moved}");
+}
