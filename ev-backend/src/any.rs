@@ -38,6 +38,7 @@ macro_rules! backends {
         /// The names of the backends compiled in, best first: the order in which [`Config::open`] tries them.
         ///
         /// ```
+        /// # #[cfg(feature = "poll")]
         /// assert!(ev_backend::supported().contains(&"poll"));
         /// ```
         #[doc(alias = "event_get_supported_methods")]

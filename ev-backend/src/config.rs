@@ -22,8 +22,10 @@ use crate::any::{AnyBackend, AnyWaiter, CANDIDATES, Candidate};
 /// ```
 /// use ev_backend::{Backend, Config, Features};
 ///
+/// # #[cfg(feature = "poll")] {
 /// let (backend, _waiter) = Config::new().avoid("epoll").require(Features::ANY_FILE).ignore_environment().open()?;
 /// assert_ne!(backend.name(), "epoll");
+/// # }
 /// # Ok::<(), ev_backend::OpenError>(())
 /// ```
 #[derive(Clone, Debug, Default)]
@@ -153,6 +155,7 @@ fn excluding_variable(name: &str) -> Option<String> {
 ///
 /// let config = Config::new().only("poll").require(Features::EDGE).ignore_environment();
 /// let error = config.open().unwrap_err();
+/// # #[cfg(feature = "poll")]
 /// assert!(error.to_string().contains("poll: lacks EDGE"));
 /// ```
 #[derive(Debug)]

@@ -106,7 +106,7 @@ enum Timing {
 const TIMER_TAG: u64 = u64::MAX;
 const FIRST_CAPACITY: usize = 32;
 const LAST_CAPACITY: usize = 4096;
-const LONGEST_MILLISECONDS: Duration = Duration::from_secs(35 * 60);
+const LONGEST_MILLISECONDS: Duration = Duration::from_mins(35);
 
 impl Epoll {
     /// What epoll can do.

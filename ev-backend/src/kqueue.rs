@@ -37,7 +37,7 @@ use crate::{Backend, Change, Features, Interest, Mode, Readiness, Registration, 
 ///
 /// # Portability
 ///
-/// Apple's systems, FreeBSD, DragonFly, NetBSD and OpenBSD on 64-bit processors: the tag has to fit into a pointer. On
+/// Apple's systems, FreeBSD, `DragonFly` BSD, NetBSD and OpenBSD on 64-bit processors: the tag has to fit into a pointer. On
 /// Linux through libkqueue, with the feature `libkqueue`; there a descriptor has to be deregistered before it is closed.
 #[derive(Debug)]
 pub struct Kqueue {
@@ -111,13 +111,13 @@ impl Kqueue {
     }
 }
 
-/// Opens a queue that answers a wrong change with the error, and with nothing else.
+/// Opens a queue that answers a wrong change with the error.
 fn open() -> io::Result<sys::Kqueue> {
     let queue = sys::Kqueue::new()?;
     let wrong = Event::new(usize::MAX, Filter::READ, Flags::ADD);
-    let mut answers = [Event::default(); 2];
-    let count = queue.kevent(&[wrong], &mut answers, Some(Duration::ZERO))?;
-    match (count, answers[0].error()) {
+    let mut answer = [Event::default()];
+    let count = queue.kevent(&[wrong], &mut answer, Some(Duration::ZERO))?;
+    match (count, answer[0].error()) {
         (1, Some(_)) => Ok(queue),
         _ => Err(io::Error::new(
             io::ErrorKind::Unsupported,
@@ -151,7 +151,11 @@ impl Changes {
                 changes.push(Event::new(fd as usize, filter, Flags::DELETE | Flags::RECEIPT));
             }
             if let Some(new) = new.filter(|_| wanted) {
-                let add = Event::new(fd as usize, filter, Flags::ADD | Flags::ENABLE | Flags::RECEIPT | flags(new.mode));
+                let add = Event::new(
+                    fd as usize,
+                    filter,
+                    Flags::ADD | Flags::ENABLE | Flags::RECEIPT | flags(new.mode),
+                );
                 changes.push(add.with_udata(tag.to_bits() as usize));
             }
         }

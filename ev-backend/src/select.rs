@@ -26,7 +26,7 @@ use crate::{Backend, Change, Features, Interest, Readiness, Tag, UpdateError, Wa
 /// The read set is `READ`, the write set `WRITE`, the exception set `PRIORITY`. Errors and hang-ups are not told apart:
 /// they make a descriptor readable and, where writing would fail, writable. A descriptor that its owner closed makes
 /// `select` fail with `EBADF`; the waiter then looks for it and reports it as `READ | WRITE | ERROR`, as
-/// [`Poll`](crate::Poll) does, in every wait until it is removed. Each wait begins its search at another descriptor, so
+/// `Poll` does, in every wait until it is removed. Each wait begins its search at another descriptor, so
 /// that none is always the first.
 #[derive(Debug)]
 pub struct Select {

@@ -179,3 +179,149 @@ impl Snapshot {
         }
     }
 }
+
+#[cfg(test)]
+impl Table {
+    fn check_invariants(&self) {
+        let mut indexed = 0;
+        for (slot, &position) in self
+            .index
+            .iter()
+            .enumerate()
+            .filter(|&(_, &position)| position != ABSENT)
+        {
+            assert_eq!(self.entries[position as usize].fd as usize, slot, "invariant 1");
+            indexed += 1;
+        }
+        assert_eq!(indexed, self.entries.len(), "invariant 1");
+        let versions: std::collections::BTreeSet<_> = self.entries.iter().map(|entry| entry.version).collect();
+        assert_eq!(versions.len(), self.entries.len(), "invariant 2");
+        assert!(versions.iter().all(|&version| version <= self.version), "invariant 2");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::Interest;
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Set(RawFd, u64, Mode),
+        Remove(RawFd),
+        Clear,
+        HandOver,
+        /// Every armed entry is ready, as far as the limit lets them be found.
+        Collect(usize),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let fd = 0..12;
+        prop_oneof![
+            6 => (fd.clone(), any::<u64>(), prop_oneof![Just(Mode::Level), Just(Mode::OneShot)])
+                .prop_map(|(fd, tag, mode)| Step::Set(fd, tag, mode)),
+            3 => fd.prop_map(Step::Remove),
+            1 => Just(Step::Clear),
+            4 => Just(Step::HandOver),
+            4 => (0..14_usize).prop_map(Step::Collect),
+        ]
+    }
+
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    struct Known {
+        tag: Tag,
+        mode: Mode,
+        armed: bool,
+        /// Not updated since the waiter's copy was made.
+        copied: bool,
+    }
+
+    proptest! {
+        /// The waiter's copy is what the table was at the last handing over; a one-shot is silent from the handing over
+        /// after its report until it is updated.
+        #[test]
+        fn table_and_snapshot_follow_the_model(steps in prop::collection::vec(step(), 0..100)) {
+            let (mut table, mut snapshot) = (Table::default(), Snapshot::default());
+            let mut model = BTreeMap::<RawFd, Known>::new();
+            let mut copy = BTreeMap::<RawFd, (Tag, Mode)>::new();
+            let mut spent = Vec::new();
+            for step in steps {
+                match step {
+                    Step::Set(fd, tag, mode) => {
+                        let tag = Tag::from_bits(tag);
+                        table.set(fd, tag, Registration { interest: Interest::READ, mode });
+                        model.insert(fd, Known { tag, mode, armed: true, copied: false });
+                    }
+                    Step::Remove(fd) => {
+                        table.remove(fd);
+                        model.remove(&fd);
+                    }
+                    Step::Clear => {
+                        table.clear();
+                        model.clear();
+                    }
+                    Step::HandOver => {
+                        for fd in spent.drain(..) {
+                            if let Some(known) = model.get_mut(&fd).filter(|known| known.copied) {
+                                known.armed = false;
+                            }
+                        }
+                        for known in model.values_mut() {
+                            known.copied = true;
+                        }
+                        copy = model.iter().filter(|(_, known)| known.armed)
+                            .map(|(&fd, known)| (fd, (known.tag, known.mode))).collect();
+                        table.hand_over(&mut snapshot);
+                        prop_assert!(!table.hand_over(&mut snapshot), "nothing changed in between");
+                    }
+                    Step::Collect(most) => {
+                        let mut looked = BTreeMap::new();
+                        let found = snapshot.collect(most, |position, entry| {
+                            looked.insert(entry.fd, position);
+                            Readiness::READ
+                        });
+                        prop_assert_eq!(found, most.min(copy.len()));
+                        let mut expected: Vec<_> = looked.keys().map(|fd| copy[fd].0.to_bits()).collect();
+                        let mut reported = Vec::new();
+                        snapshot.for_each(|tag, _| reported.push(tag.to_bits()));
+                        expected.sort_unstable();
+                        reported.sort_unstable();
+                        prop_assert_eq!(reported, expected);
+                        spent.extend(looked.keys().filter(|&fd| copy[fd].1 == Mode::OneShot));
+                    }
+                }
+                table.check_invariants();
+                let mut held: Vec<_> = snapshot.entries().iter().map(|entry| (entry.fd, entry.tag)).collect();
+                held.sort_unstable_by_key(|&(fd, _)| fd);
+                let expected: Vec<_> = copy.iter().map(|(&fd, &(tag, _))| (fd, tag)).collect();
+                prop_assert_eq!(held, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn the_search_begins_elsewhere_each_time() {
+        let (mut table, mut snapshot) = (Table::default(), Snapshot::default());
+        for fd in 0..3 {
+            table.set(
+                fd,
+                Tag::new(fd, 0),
+                Registration {
+                    interest: Interest::READ,
+                    mode: Mode::Level,
+                },
+            );
+        }
+        table.hand_over(&mut snapshot);
+        let mut firsts = Vec::new();
+        for _ in 0..6 {
+            snapshot.collect(1, |_, _| Readiness::READ);
+            snapshot.for_each(|tag, _| firsts.push(tag.fd()));
+        }
+        assert_eq!(firsts, [0, 1, 2, 0, 1, 2]);
+    }
+}

@@ -214,10 +214,10 @@ struct KernelTimespec {
 
 impl KernelTimespec {
     fn new(timeout: Duration) -> Self {
-        let spec = timeout::timespec(timeout);
+        let timeout = timeout::bounded(timeout);
         Self {
-            sec: i64::from(spec.tv_sec),
-            nsec: i64::from(spec.tv_nsec),
+            sec: timeout.as_secs() as i64,
+            nsec: i64::from(timeout.subsec_nanos()),
         }
     }
 }

@@ -2,8 +2,6 @@
 
 use std::io;
 use std::os::fd::RawFd;
-use std::os::unix::process::ExitStatusExt;
-use std::process::ExitStatus;
 
 use crate::check;
 use crate::signal::{Action, ActionFlags, SigSet};
@@ -44,12 +42,16 @@ pub fn is_open(fd: RawFd) -> bool {
 ///
 /// The kernel's; Apple's systems refuse some values between the soft and the hard limit. The limit is unchanged.
 pub fn raise_descriptor_limit() -> io::Result<u64> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
     // SAFETY: `limit` is valid for a write.
     check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
     limit.rlim_cur = limit.rlim_max;
     // SAFETY: `limit` outlives the call.
     check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })?;
+    #[allow(clippy::unnecessary_cast, reason = "the type is signed on FreeBSD")]
     Ok(limit.rlim_cur as u64)
 }
 
@@ -64,63 +66,6 @@ pub fn interrupt_on(signal: libc::c_int) -> io::Result<()> {
     // SAFETY: a function of this crate that does nothing.
     let action = unsafe { Action::handler(nothing, ActionFlags::empty(), &SigSet::empty()) };
     action.install(signal).map(drop)
-}
-
-/// Which of the two processes returned from [`fork`].
-#[derive(Debug)]
-pub enum Fork {
-    /// The new one.
-    Child,
-    /// The old one.
-    Parent(Child),
-}
-
-/// A process made by [`fork`].
-///
-/// It goes on, and once ended stays in the process table, when this value is dropped.
-#[derive(Debug)]
-pub struct Child {
-    pid: libc::pid_t,
-}
-
-/// Makes a copy of the process, which must have one thread.
-///
-/// In a copy of a process with more threads, every lock that another thread held would stay locked for ever, the
-/// allocator's included. That is why this looks first, and why it can be safe.
-///
-/// # Errors
-///
-/// `ResourceBusy` where there are other threads, `EAGAIN` and `ENOMEM` at a limit. There is no new process.
-///
-/// # Portability
-///
-/// `Unsupported` but on Linux and Android, whose `/proc` tells the number of threads.
-pub fn fork() -> io::Result<Fork> {
-    if !cfg!(any(target_os = "linux", target_os = "android")) {
-        return Err(io::ErrorKind::Unsupported.into());
-    }
-    if std::fs::read_dir("/proc/self/task")?.count() != 1 {
-        return Err(io::ErrorKind::ResourceBusy.into());
-    }
-    // SAFETY: this is the only thread, and only it could start another, so no lock is held and no state half changed.
-    match check(unsafe { libc::fork() })? {
-        0 => Ok(Fork::Child),
-        pid => Ok(Fork::Parent(Child { pid })),
-    }
-}
-
-impl Child {
-    /// Waits until the process has ended (`waitpid`).
-    ///
-    /// # Errors
-    ///
-    /// `EINTR` after a signal. `ECHILD` where it was already waited for, or where `SIGCHLD` is ignored.
-    pub fn wait(&self) -> io::Result<ExitStatus> {
-        let mut status = 0;
-        // SAFETY: `status` is valid for a write.
-        check(unsafe { libc::waitpid(self.pid, &raw mut status, 0) })?;
-        Ok(ExitStatus::from_raw(status))
-    }
 }
 
 /// Sets the soft limit on open descriptors (`RLIMIT_NOFILE`). What is open stays open, also where it is above the limit;

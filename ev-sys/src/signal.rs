@@ -112,8 +112,6 @@ fn change_mask(how: c_int, set: Option<&SigSet>) -> SigSet {
 
 bitflags! {
     /// The flags of an [`Action`].
-    ///
-    /// An action read from the kernel may carry further bits; they are kept.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
     pub struct ActionFlags: c_int {
         /// System calls that the handler interrupts are restarted where that is possible.
@@ -130,8 +128,6 @@ bitflags! {
         const NOCLDSTOP = libc::SA_NOCLDSTOP;
         /// Children that end leave nothing to wait for.
         const NOCLDWAIT = libc::SA_NOCLDWAIT;
-        /// Bits that this list does not name.
-        const _ = !0;
     }
 }
 
@@ -148,7 +144,7 @@ pub enum Disposition {
 
 /// What the process does when a signal comes: a handler, its flags and its mask (`struct sigaction`).
 ///
-/// An action that was read and is installed again is bit for bit the same.
+/// An action that was read and is installed again has the same handler, flags and mask.
 #[derive(Clone, Copy)]
 pub struct Action(libc::sigaction);
 
@@ -220,9 +216,9 @@ impl Action {
         }
     }
 
-    /// The flags.
+    /// The flags, without those that are the C library's own affair (`SA_RESTORER`).
     pub fn flags(&self) -> ActionFlags {
-        ActionFlags::from_bits_retain(self.0.sa_flags)
+        ActionFlags::from_bits_truncate(self.0.sa_flags)
     }
 
     /// The signals held off while the handler runs.

@@ -5,13 +5,19 @@ use std::time::Duration;
 /// The longest timeout that every kernel takes: the BSDs refuse more seconds with `EINVAL`.
 const LONGEST: Duration = Duration::from_secs(100_000_000);
 
+/// The timeout, or the longest there is.
+pub(crate) fn bounded(timeout: Duration) -> Duration {
+    timeout.min(LONGEST)
+}
+
 /// The timeout to the nanosecond.
+#[allow(clippy::cast_lossless, reason = "the fields are narrower on 32-bit systems")]
 pub(crate) fn timespec(timeout: Duration) -> libc::timespec {
-    let timeout = timeout.min(LONGEST);
+    let timeout = bounded(timeout);
     // SAFETY: a `timespec` is integers (with padding on some 32-bit targets); all zero bytes are a value of it.
     let mut spec: libc::timespec = unsafe { std::mem::zeroed() };
     spec.tv_sec = timeout.as_secs() as libc::time_t;
-    spec.tv_nsec = timeout.subsec_nanos() as _;
+    spec.tv_nsec = timeout.subsec_nanos() as libc::c_long;
     spec
 }
 

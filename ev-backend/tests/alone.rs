@@ -1,0 +1,91 @@
+//! Tests that need a process of one thread: to fork, and to be the thread that a signal interrupts.
+
+#[expect(dead_code, reason = "the rig is made for the conformance tests")]
+mod rig;
+
+use std::io::{ErrorKind, Write, pipe};
+use std::process::{Command, exit};
+
+use ev_backend::{Interest, Mode, Readiness, supported};
+use ev_sys::process::{self, Fork};
+use rig::{Reports, Rig};
+
+/// The same number on every system.
+const SIGALRM: i32 = 14;
+
+fn main() {
+    for name in supported() {
+        a_child_resets(Rig::named(name));
+        a_child_drops(Rig::named(name));
+        signals_end_a_wait(Rig::named(name));
+    }
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    for timeout in [ev_backend::EpollTimeout::Milliseconds, ev_backend::EpollTimeout::Timer] {
+        a_child_resets(Rig::epoll(timeout));
+        signals_end_a_wait(Rig::epoll(timeout));
+    }
+}
+
+/// Runs `work` in a child. Returns false where this process cannot fork: libkqueue has started a thread in it.
+fn in_a_child(rig: Rig, work: impl FnOnce(Rig)) -> Option<Rig> {
+    match process::fork() {
+        Ok(Fork::Child) => {
+            work(rig);
+            exit(0);
+        }
+        Ok(Fork::Parent(child)) => {
+            assert!(child.wait().expect("the child ends").success());
+            Some(rig)
+        }
+        Err(error) => {
+            assert!(
+                matches!(error.kind(), ErrorKind::ResourceBusy | ErrorKind::Unsupported),
+                "{error}"
+            );
+            None
+        }
+    }
+}
+
+/// The child changes its own registrations, and none of the parent's.
+fn a_child_resets(mut rig: Rig) {
+    let (reader, mut writer) = pipe().unwrap();
+    writer.write_all(b"a").unwrap();
+    rig.set(&reader, 1, Interest::READ, Mode::Level);
+    let rig = in_a_child(rig, |mut rig| {
+        rig.reset();
+        assert_eq!(rig.now(), Reports::new());
+        rig.set(&reader, 2, Interest::READ, Mode::Level);
+        assert_eq!(rig.wait(None), Reports::from([(2, Readiness::READ)]));
+        rig.remove(&reader);
+        assert_eq!(rig.now(), Reports::new());
+        // The child's timer is not the parent's either.
+        rig.wait(Some(std::time::Duration::from_millis(2)));
+    });
+    if let Some(mut rig) = rig {
+        assert_eq!(rig.wait(None), Reports::from([(1, Readiness::READ)]));
+    }
+}
+
+fn a_child_drops(mut rig: Rig) {
+    let (reader, mut writer) = pipe().unwrap();
+    writer.write_all(b"a").unwrap();
+    rig.set(&reader, 1, Interest::READ, Mode::Level);
+    if let Some(mut rig) = in_a_child(rig, drop) {
+        assert_eq!(rig.wait(None), Reports::from([(1, Readiness::READ)]));
+    }
+}
+
+/// `EINTR` is no error: the wait has found nothing.
+fn signals_end_a_wait(mut rig: Rig) {
+    process::interrupt_on(SIGALRM).unwrap();
+    let (reader, _writer) = pipe().unwrap();
+    rig.set(&reader, 1, Interest::READ, Mode::Level);
+    let mut alarms = Command::new("sh")
+        .args(["-c", "while kill -s ALRM $PPID; do sleep 0.01; done"])
+        .spawn()
+        .expect("the shell starts");
+    assert_eq!(rig.wait(None), Reports::new());
+    alarms.kill().unwrap();
+    alarms.wait().unwrap();
+}
