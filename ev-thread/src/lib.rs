@@ -1,6 +1,9 @@
 //! Waking a sleeping event loop from other threads.
 #![forbid(unsafe_code)]
-#![expect(unexpected_cfgs, reason = "`--cfg loom` is given by hand, to run the models of tests/loom.rs")]
+#![expect(
+    unexpected_cfgs,
+    reason = "`--cfg loom` is given by hand, to run the models of tests/loom.rs"
+)]
 
 mod gate;
 mod mailbox;

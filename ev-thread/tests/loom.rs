@@ -6,6 +6,8 @@
 //!
 //! A model in which a notification can be lost ends with a thread that waits for ever, which loom reports.
 
+#![expect(unexpected_cfgs, reason = "`--cfg loom` is given by hand")]
+
 #[cfg(loom)]
 mod models {
     use ev_thread::{Admission, Gate, Mailbox, Monitor, Wake, Woken};
@@ -83,6 +85,13 @@ mod models {
         }
     }
 
+    /// For models of three threads, which have too many orders to try all: those with up to three preemptions.
+    fn model_of_three(f: impl Fn() + Sync + Send + 'static) {
+        let mut builder = model::Builder::new();
+        builder.preemption_bound = Some(3);
+        builder.check(f);
+    }
+
     fn post(shared: &Arc<Loop>, poster: usize) -> thread::JoinHandle<()> {
         let shared = Arc::clone(shared);
         thread::spawn(move || shared.post(poster, 1))
@@ -126,7 +135,7 @@ mod models {
 
     #[test]
     fn two_posters_are_both_heard_and_a_sleep_costs_one_write() {
-        model(|| {
+        model_of_three(|| {
             let shared = Loop::new();
             let posters = [post(&shared, 0), post(&shared, 1)];
             let mut waits = 0;
@@ -134,7 +143,9 @@ mod models {
                 let _ = shared.wait();
                 waits += 1;
             }
-            posters.map(|poster| poster.join().unwrap());
+            for poster in posters {
+                poster.join().unwrap();
+            }
             assert!(shared.writes.load(Ordering::Relaxed) <= waits);
         });
     }
@@ -179,7 +190,13 @@ mod models {
             let first = shared.wait_in_vain();
             let second = {
                 let shared = Arc::clone(&shared);
-                thread::spawn(move || if first == Woken::Unnotified { shared.wait() } else { first })
+                thread::spawn(move || {
+                    if first == Woken::Unnotified {
+                        shared.wait()
+                    } else {
+                        first
+                    }
+                })
             };
             assert_eq!(second.join().unwrap(), Woken::Notified);
             poster.join().unwrap();
@@ -234,14 +251,16 @@ mod models {
 
     #[test]
     fn deadlines_of_two_posters_are_both_kept() {
-        model(|| {
+        model_of_three(|| {
             let shared = Loop::new();
             let posters = [(0, 50), (1, 70)].map(|(poster, deadline)| {
                 let shared = Arc::clone(&shared);
                 thread::spawn(move || shared.post_deadline(poster, deadline))
             });
             sleep_until(&shared, 100, 50);
-            posters.map(|poster| poster.join().unwrap());
+            for poster in posters {
+                poster.join().unwrap();
+            }
         });
     }
 
@@ -309,9 +328,7 @@ mod models {
     #[test]
     fn whoever_waits_for_a_turn_finds_it_over() {
         for deleted in [[0, 0], [0, 1]] {
-            let mut builder = model::Builder::new();
-            builder.preemption_bound = Some(2);
-            builder.check(move || {
+            model_of_three(move || {
                 let shared = Arc::new(Callbacks {
                     monitor: Monitor::new(None),
                     inside: [AtomicBool::new(false), AtomicBool::new(false)],
@@ -321,7 +338,9 @@ mod models {
                     thread::spawn(move || shared.delete(event))
                 });
                 shared.run([0, 1]);
-                waiters.map(|waiter| waiter.join().unwrap());
+                for waiter in waiters {
+                    waiter.join().unwrap();
+                }
             });
         }
     }
