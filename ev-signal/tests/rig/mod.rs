@@ -1,0 +1,116 @@
+//! What the tests share: a process for each, and a look at descriptors.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::env;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::process::{Command, exit};
+use std::time::Duration;
+
+use ev_signal::Signals;
+use ev_sys::poll::{Events, PollFd, poll};
+
+const INSIDE: &str = "EV_SIGNAL_TEST_INSIDE";
+
+/// Makes each function a test that runs in a process of its own: signals and their actions belong to the process.
+macro_rules! tests_in_own_processes {
+    ($(fn $name:ident() $body:block)*) => {
+        $(
+            #[test]
+            fn $name() {
+                rig::in_own_process(stringify!($name), || $body);
+            }
+        )*
+    };
+}
+pub(crate) use tests_in_own_processes;
+
+pub(crate) fn in_own_process(name: &str, body: fn()) {
+    if env::var_os(INSIDE).is_some() {
+        return body();
+    }
+    let program = env::current_exe().unwrap();
+    let output = Command::new(program)
+        .args(["--exact", name, "--nocapture"])
+        .env(INSIDE, "1")
+        .output()
+        .unwrap();
+    let told = [output.stdout, output.stderr].concat();
+    let told = String::from_utf8_lossy(&told);
+    assert!(
+        output.status.success() && told.contains("1 passed"),
+        "{}\n{told}",
+        output.status
+    );
+}
+
+/// Runs `body` in a child made by `fork`, and panics unless it returns.
+pub(crate) fn in_fork(body: impl FnOnce()) {
+    fork(body).succeed();
+}
+
+/// A child made by `fork`.
+#[must_use = "the child must be waited for"]
+pub(crate) struct Child(libc::pid_t);
+
+/// Starts `body` in a child made by `fork`, which is killed if it takes a minute.
+pub(crate) fn fork(body: impl FnOnce()) -> Child {
+    // SAFETY: glibc's and musl's `fork` leave the child an allocator in working order; the child runs `body` and ends.
+    match unsafe { libc::fork() } {
+        -1 => panic!("{}", io::Error::last_os_error()),
+        0 => {
+            // SAFETY: `alarm` takes an integer.
+            unsafe { libc::alarm(60) };
+            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
+            exit(i32::from(outcome.is_err()));
+        }
+        child => Child(child),
+    }
+}
+
+impl Child {
+    pub(crate) fn succeed(self) {
+        let mut status = 0;
+        loop {
+            // SAFETY: `status` is valid for writes.
+            let waited = unsafe { libc::waitpid(self.0, &raw mut status, 0) };
+            if waited == self.0 {
+                break;
+            }
+            assert_eq!(io::Error::last_os_error().kind(), io::ErrorKind::Interrupted);
+        }
+        assert_eq!(status, 0, "the child failed");
+    }
+}
+
+pub(crate) fn raise(signal: i32, times: u32) {
+    for _ in 0..times {
+        ev_sys::signal::raise(signal).unwrap();
+    }
+}
+
+/// Sends `signal` to the whole process: any thread may take it.
+pub(crate) fn send(signal: i32) {
+    // SAFETY: `kill` takes integers.
+    assert_eq!(unsafe { libc::kill(libc::getpid(), signal) }, 0);
+}
+
+pub(crate) fn readable(fd: impl AsFd) -> bool {
+    readable_within(fd, Duration::ZERO)
+}
+
+pub(crate) fn readable_within(fd: impl AsFd, timeout: Duration) -> bool {
+    let mut fds = [PollFd::new(fd.as_fd().as_raw_fd(), Events::IN)];
+    loop {
+        match poll(&mut fds, Some(timeout)) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other.unwrap() == 1,
+        }
+    }
+}
+
+pub(crate) fn drained(signals: &mut Signals) -> Vec<(i32, u32)> {
+    let mut came = Vec::new();
+    signals.drain(|signal, times| came.push((signal, times))).unwrap();
+    came
+}
