@@ -34,56 +34,19 @@ struct Exercise {
 }
 
 const EXERCISES: &[Exercise] = &[
-    Exercise {
-        package: "ev-backend",
-        example: "two_sockets",
-        uses: &[("run", small::run)],
-    },
-    Exercise {
-        package: "ev-timer",
-        example: "sessions",
-        uses: &[("run", small::run)],
-    },
-    Exercise {
-        package: "ev-core",
-        example: "readme",
-        uses: &[("run", small::run)],
-    },
-    Exercise {
-        package: "ev-core",
-        example: "timers",
-        uses: &[("run", small::run)],
-    },
-    Exercise {
-        package: "ev-core",
-        example: "threads",
-        uses: &[("run", small::run)],
-    },
-    Exercise {
-        package: "ev-core",
-        example: "stdin",
-        uses: &[("copies a pipe", small::stdin)],
-    },
-    Exercise {
-        package: "ev-core",
-        example: "signals",
-        uses: &[("counts, then stops", small::signals)],
-    },
-    Exercise {
-        package: "ev-core",
-        example: "fifo",
-        uses: &[("two writers", small::fifo)],
-    },
-    Exercise {
-        package: "ev-core",
-        example: "echo",
-        uses: &[("two clients", small::echo)],
-    },
-    Exercise {
-        package: "ev-core",
-        example: "httpd",
-        uses: httpd::USES,
-    },
+    Exercise::new("ev-backend", "two_sockets", &[("run", small::two_sockets)]),
+    Exercise::new("ev-timer", "sessions", &[("run", small::sessions)]),
+    Exercise::new("ev-core", "timers", &[("run", small::timers)]),
+    Exercise::new("ev-core", "threads", &[("run", small::threads)]),
+    Exercise::new(
+        "ev-core",
+        "stdin",
+        &[("a pipe", small::stdin_pipe), ("a file", small::stdin_file)],
+    ),
+    Exercise::new("ev-core", "signals", &[("three signals", small::signals)]),
+    Exercise::new("ev-core", "fifo", &[("two writers", small::fifo)]),
+    Exercise::new("ev-core", "echo", &[("two clients", small::echo)]),
+    Exercise::new("ev-core", "httpd", httpd::USES),
 ];
 
 /// What a use works with.
@@ -130,18 +93,23 @@ pub(crate) fn run(workspace: &Workspace, names: &[String]) -> Result<Tally> {
             "--example",
             exercise.example,
         ]);
-        let Some(program) = process::build(&mut command)?.remove(exercise.example) else {
+        let programs = process::build(&mut command)?;
+        let Some(program) = programs.iter().find(|program| program.name == exercise.example) else {
             return Err(Error::Failed(format!(
                 "`{}` built no program",
                 process::shown(&command)
             )));
         };
-        tally = tally + exercise.perform(&program, &workspace.log_directory("examples"))?;
+        tally = tally + exercise.perform(&program.path, &workspace.log_directory("examples"))?;
     }
     Ok(tally)
 }
 
 impl Exercise {
+    const fn new(package: &'static str, example: &'static str, uses: &'static [(&'static str, Use)]) -> Self {
+        Self { package, example, uses }
+    }
+
     fn perform(&self, program: &Utf8Path, scratch: &Utf8Path) -> Result<Tally> {
         let mut tally = Tally::default();
         for (name, perform) in self.uses {
@@ -165,7 +133,7 @@ impl Exercise {
                 }
             };
             println!(
-                "{} {name}: {verdict} ({:.1} s)",
+                "example {} ({name}): {verdict} ({:.1} s)",
                 self.example,
                 start.elapsed().as_secs_f64()
             );

@@ -3,11 +3,13 @@
 //! For both crates whose features choose backends: no feature, each alone, the default. For `ev-core` also no backend,
 //! each, and all of them, with each choice of its other parts; without a backend it runs on one its user brings.
 
+use std::process::Command;
+
 use lexopt::Parser;
 
-use crate::Result;
 use crate::process;
 use crate::workspace::{LIBKQUEUE, Workspace};
+use crate::{Error, Result};
 
 /// The crates whose features are tried one by one.
 const CRATES: &[&str] = &["ev-backend", "ev-core"];
@@ -33,26 +35,55 @@ pub(crate) fn command(parser: Parser) -> Result {
 }
 
 pub(crate) fn run(workspace: &Workspace) -> Result {
+    let without_libkqueue = process::libkqueue().is_err();
+    let mut failed = 0;
     for package in CRATES {
         let declared = workspace.library(package)?.features.keys().map(String::as_str);
-        let without_libkqueue = process::libkqueue().is_err();
         let singles = declared
             .filter(|feature| !(without_libkqueue && *feature == LIBKQUEUE))
             .collect();
         for features in combinations(package, singles) {
-            println!("check {package} [{}]", features.join(", "));
-            let mut command = process::cargo(workspace, "check");
-            command.args(["--tests", "--package", package, "--no-default-features"]);
-            process::run_silent(command.args(["--features", &features.join(",")]))?;
+            let mut command = choose(workspace, "check", package, &features);
+            failed += report("check", package, &features, process::run_silent(command.arg("--tests")))?;
         }
     }
     for (package, features) in TESTED {
-        println!("test {package} [{}]", features.join(", "));
-        let mut command = process::cargo(workspace, "test");
-        command.args(["--lib", "--package", package, "--no-default-features"]);
-        process::run(command.args(["--features", &features.join(",")]))?;
+        let mut command = choose(workspace, "test", package, features);
+        failed += report("test", package, features, process::run(command.arg("--lib")).map(drop))?;
     }
-    Ok(())
+    if failed == 0 {
+        Ok(())
+    } else {
+        Err(Error::Failed(format!("{failed} feature combinations failed")))
+    }
+}
+
+fn choose(workspace: &Workspace, subcommand: &str, package: &str, features: &[&str]) -> Command {
+    let mut command = process::cargo(workspace, subcommand);
+    command.args([
+        "--package",
+        package,
+        "--no-default-features",
+        "--features",
+        &features.join(","),
+    ]);
+    command
+}
+
+/// Prints what came of a combination, and counts it if it failed.
+fn report(what: &str, package: &str, features: &[&str], result: Result) -> Result<usize> {
+    let features = features.join(", ");
+    match result {
+        Ok(()) => {
+            println!("{what} {package} [{features}]");
+            Ok(0)
+        }
+        Err(Error::Failed(problem)) => {
+            println!("{what} {package} [{features}]: FAILED\n{problem}");
+            Ok(1)
+        }
+        Err(other) => Err(other),
+    }
 }
 
 /// What to check of a crate with these features, no combination twice.

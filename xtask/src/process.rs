@@ -1,6 +1,5 @@
 //! Running other programs.
 
-use std::collections::BTreeMap;
 use std::env;
 use std::fs::{self, File};
 use std::io;
@@ -66,10 +65,18 @@ pub(crate) fn run_silent(command: &mut Command) -> Result {
     }
 }
 
-/// Runs a `cargo build` or `cargo test --no-run` and returns the programs it was for, by target.
+/// A program that cargo has built.
+#[derive(Debug)]
+pub(crate) struct Program {
+    /// The target's name.
+    pub(crate) name: String,
+    pub(crate) path: Utf8PathBuf,
+}
+
+/// Runs a `cargo build` or a `cargo test --no-run` and returns the programs that were asked for.
 ///
 /// What the compiler has to say goes where this program's errors go.
-pub(crate) fn build(command: &mut Command) -> Result<BTreeMap<String, Utf8PathBuf>> {
+pub(crate) fn build(command: &mut Command) -> Result<Vec<Program>> {
     command
         .arg("--message-format=json-render-diagnostics")
         .stdin(Stdio::null())
@@ -78,12 +85,17 @@ pub(crate) fn build(command: &mut Command) -> Result<BTreeMap<String, Utf8PathBu
     if !output.status.success() {
         return Err(Error::Failed(format!("`{}`: {}", shown(command), output.status)));
     }
-    let mut programs = BTreeMap::new();
+    let asked_for_tests = command.get_args().any(|argument| argument == "test");
+    let mut programs = Vec::new();
     for message in Message::parse_stream(output.stdout.as_slice()) {
         if let Message::CompilerArtifact(artifact) = message?
-            && let Some(program) = artifact.executable
+            && artifact.profile.test == asked_for_tests
+            && let Some(path) = artifact.executable
         {
-            programs.insert(artifact.target.name, program);
+            programs.push(Program {
+                name: artifact.target.name,
+                path,
+            });
         }
     }
     Ok(programs)

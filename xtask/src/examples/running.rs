@@ -24,13 +24,34 @@ pub(super) struct Running {
 }
 
 impl Running {
+    /// Starts the example with a pipe as its standard input.
     pub(super) fn start(stage: &Stage, arguments: &[&str]) -> Answer<Self> {
-        start(
-            Command::new(&stage.program)
-                .args(arguments)
-                .current_dir(&stage.directory),
-        )
-        .map_err(|error| format!("{}: {error}", stage.program).into())
+        Self::start_with_input(stage, arguments, Stdio::piped())
+    }
+
+    pub(super) fn start_with_input(stage: &Stage, arguments: &[&str], input: Stdio) -> Answer<Self> {
+        let (output, errors) = io::pipe()?;
+        let child = Command::new(&stage.program)
+            .args(arguments)
+            .current_dir(&stage.directory)
+            .stdin(input)
+            .stdout(errors.try_clone()?)
+            .stderr(errors)
+            .spawn()
+            .map_err(|error| format!("{}: {error}", stage.program))?;
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(Self {
+            child,
+            lines,
+            seen: Vec::new(),
+        })
     }
 
     /// The pipe into its standard input; the input ends when the pipe is dropped.
@@ -113,27 +134,6 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn start(command: &mut Command) -> io::Result<Running> {
-    let (output, errors) = io::pipe()?;
-    command.stdin(Stdio::piped()).stdout(errors.try_clone()?).stderr(errors);
-    let child = command.spawn()?;
-    // The command holds the writing ends, which have to go for the output to end.
-    command.stdout(Stdio::null()).stderr(Stdio::null());
-    let (sender, lines) = mpsc::channel();
-    thread::spawn(move || {
-        for line in BufReader::new(output).lines().map_while(Result::ok) {
-            if sender.send(line).is_err() {
-                break;
-            }
-        }
-    });
-    Ok(Running {
-        child,
-        lines,
-        seen: Vec::new(),
-    })
 }
 
 #[cfg(test)]

@@ -1,24 +1,52 @@
-//! Exercises of the examples that have only one.
+//! Exercises of the small examples.
 
-use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
+use std::process::Stdio;
 
 use super::running::{PATIENCE, Running};
 use super::{Answer, Stage};
 
-/// For examples that need nothing: they print something and end well.
-pub(super) fn run(stage: &Stage) -> Answer {
-    let printed = Running::start(stage, &[])?.expect_end(0)?;
-    if printed.is_empty() {
-        Err("it printed nothing".into())
-    } else {
-        Ok(())
+/// For an example that needs nothing: it ends well, and on the way prints these texts in this order.
+fn prints(stage: &Stage, texts: &[&str]) -> Answer {
+    let mut example = Running::start(stage, &[])?;
+    for text in texts {
+        example.expect_line(text)?;
     }
+    example.expect_end(0).map(drop)
 }
 
-/// `stdin`: prints each line it reads, and ends with its input.
-pub(super) fn stdin(stage: &Stage) -> Answer {
+pub(super) fn two_sockets(stage: &Stage) -> Answer {
+    prints(stage, &["waiting with", "to the"])
+}
+
+pub(super) fn sessions(stage: &Stage) -> Answer {
+    prints(stage, &["after opening", "after half an hour", "at the end"])
+}
+
+pub(super) fn timers(stage: &Stage) -> Answer {
+    prints(
+        stage,
+        &[
+            "once",
+            "tick 1",
+            "first",
+            "second",
+            "third",
+            "tick 4",
+            "watchdog",
+            "nothing left",
+        ],
+    )
+}
+
+pub(super) fn threads(stage: &Stage) -> Answer {
+    prints(stage, &["1000 timers fired", "calls for 1000 activations"])
+}
+
+/// `stdin` copies what a pipe brings as it comes, and ends with it.
+pub(super) fn stdin_pipe(stage: &Stage) -> Answer {
     let mut example = Running::start(stage, &[])?;
     let mut input = example.input()?;
     for line in ["first", "a longer second line"] {
@@ -29,42 +57,61 @@ pub(super) fn stdin(stage: &Stage) -> Answer {
     example.expect_end(0).map(drop)
 }
 
-/// `signals`: prints a line once it listens and one for each SIGUSR1, and ends with SIGINT.
+/// `stdin` copies a regular file, which epoll refuses.
+pub(super) fn stdin_file(stage: &Stage) -> Answer {
+    let path = stage.directory.join("input");
+    let lines: Vec<String> = (0..10_000).map(|number| format!("line {number}")).collect();
+    fs::write(&path, lines.join("\n") + "\n")?;
+    let printed = Running::start_with_input(stage, &[], Stdio::from(File::open(path)?))?.expect_end(0)?;
+    if printed.starts_with(&lines) {
+        Ok(())
+    } else {
+        Err(format!("a copy of {} lines", printed.len()).into())
+    }
+}
+
+/// `signals` counts SIGUSR1, tells the count on SIGUSR2, and ends with SIGTERM.
 pub(super) fn signals(stage: &Stage) -> Answer {
     let mut example = Running::start(stage, &[])?;
-    example.expect_line("")?;
-    for _ in 0..2 {
+    example.expect_line("waits")?;
+    for count in 1..=3 {
         example.signal("USR1")?;
-        example.expect_line("USR1")?;
+        // The two signals may be taken in either order; ask again until the first is counted.
+        while {
+            example.signal("USR2")?;
+            example.expect_line("so far")? != format!("{count} so far")
+        } {}
     }
-    example.signal("INT")?;
+    example.signal("TERM")?;
+    example.expect_line("3 times SIGUSR1")?;
     example.expect_end(0).map(drop)
 }
 
-/// `fifo PATH`: makes the fifo, prints a line once it reads, then what any number of writers send; ends with SIGINT.
+/// `fifo PATH` makes the fifo and prints what any number of writers send, up to the line `quit`.
 pub(super) fn fifo(stage: &Stage) -> Answer {
     let path = stage.directory.join("fifo");
     let mut example = Running::start(stage, &[path.as_str()])?;
-    example.expect_line("")?;
-    for line in ["from the first writer", "from the second writer"] {
-        fs::OpenOptions::new()
-            .write(true)
-            .open(&path)
-            .and_then(|mut fifo| writeln!(fifo, "{line}"))?;
+    example.expect_line("listening")?;
+    for line in ["from the first writer", "from the second writer", "quit"] {
+        writeln!(OpenOptions::new().write(true).open(&path)?, "{line}")?;
         example.expect_line(line)?;
     }
-    example.signal("INT")?;
-    example.expect_end(0).map(drop)
+    example.expect_end(0)?;
+    if path.exists() {
+        Err("the fifo is left behind".into())
+    } else {
+        Ok(())
+    }
 }
 
-/// `echo`: prints its address and sends back what each client sends; ends with SIGTERM.
+/// `echo ADDRESS` sends back what each client sends, and ends with SIGTERM.
 pub(super) fn echo(stage: &Stage) -> Answer {
-    let mut example = Running::start(stage, &[])?;
+    let mut example = Running::start(stage, &["127.0.0.1:0"])?;
     let address = example.expect_address()?;
     let connect = || {
         let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        std::io::Result::Ok(BufReader::new(stream))
+        io::Result::Ok(BufReader::new(stream))
     };
     let mut clients = [connect()?, connect()?];
     for round in 0..2 {

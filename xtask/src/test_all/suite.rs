@@ -49,11 +49,11 @@ impl Suite {
                 Err(reason) => no_kqueue = Some(reason),
             }
         }
-        let Some(program) = process::build(&mut command)?.remove(TARGET) else {
+        let Some(program) = process::build(&mut command)?.pop() else {
             return Err(Error::Failed(format!("`{}` built no suite", process::shown(&command))));
         };
         Ok(Self {
-            program,
+            program: program.path,
             directory: manifest.parent().unwrap_or(workspace.root()).to_owned(),
             logs: workspace.log_directory("test-all"),
             no_kqueue,

@@ -39,7 +39,16 @@ impl Layer {
     /// What is wrong with one of the crate's dependencies.
     fn fault_of(&self, dependency: &Dependency, is_member: bool) -> Option<String> {
         let name = dependency.name.as_str();
-        let allowed = match (dependency.kind, is_member) {
+        let is_for_models = dependency
+            .target
+            .as_ref()
+            .is_some_and(|target| target.to_string() == MODELS);
+        let kind = if is_for_models {
+            DependencyKind::Development
+        } else {
+            dependency.kind
+        };
+        let allowed = match (kind, is_member) {
             (DependencyKind::Development, false) => return None,
             (DependencyKind::Development, true) => [self.below, self.words_of, self.below_tests].concat(),
             (DependencyKind::Build, _) => self.build.to_vec(),
@@ -47,18 +56,21 @@ impl Layer {
             (_, false) => self.outside.to_vec(),
         };
         if !allowed.contains(&name) {
-            return Some(match dependency.kind {
+            return Some(match kind {
                 DependencyKind::Development => format!("may not depend on `{name}` in its tests"),
                 DependencyKind::Build => format!("may not depend on `{name}` in its build script"),
                 _ => format!("may not depend on `{name}`"),
             });
         }
         let uses_features = dependency.uses_default_features || !dependency.features.is_empty();
-        let is_normal = dependency.kind == DependencyKind::Normal;
+        let is_normal = kind == DependencyKind::Normal;
         (is_normal && uses_features && self.words_of.contains(&name))
             .then(|| format!("may only use the vocabulary of `{name}`, without its features"))
     }
 }
+
+/// What a crate is compiled for only when loom checks its models; it counts as tests.
+const MODELS: &str = "cfg(loom)";
 
 /// The house. An arrow that is not here does not exist.
 const LAYERS: &[Layer] = &[
@@ -79,7 +91,7 @@ const LAYERS: &[Layer] = &[
         ..Layer::new(
             "ev-core",
             &["ev-backend", "ev-map", "ev-signal", "ev-thread", "ev-timer"],
-            &["parking_lot", "thiserror"],
+            &["bitflags", "parking_lot", "thiserror"],
         )
     },
     Layer::new("xtask", &[], &["cargo_metadata", "lexopt"]),
@@ -214,6 +226,15 @@ mod tests {
         assert_eq!(
             found("[dependencies]\npkg-config = '0.3'\n"),
             ["upper/Cargo.toml:5: `upper` may not depend on `pkg-config`"]
+        );
+    }
+
+    #[test]
+    fn models_count_as_tests() {
+        assert!(found("[target.'cfg(loom)'.dependencies]\nloom = '0.7'\n").is_empty());
+        assert_eq!(
+            found("[target.'cfg(not(loom))'.dependencies]\nloom = '0.7'\n"),
+            ["upper/Cargo.toml:5: `upper` may not depend on `loom`"]
         );
     }
 

@@ -1,0 +1,205 @@
+//! The tests of the crates, each built alone: with its own default features and no sibling's.
+
+use std::process::Command;
+use std::time::Duration;
+
+use cargo_metadata::camino::Utf8PathBuf;
+use cargo_metadata::{Package, Target};
+
+use super::suite;
+use crate::process::{self, Ended};
+use crate::table::Row;
+use crate::tally::Tally;
+use crate::workspace::Workspace;
+use crate::{Error, Result};
+
+/// The crates that have loom models, and the test target that holds them.
+const MODELS: &[(&str, &str)] = &[("ev-thread", "loom")];
+
+/// The time after which a test program is taken for hanging.
+const LIMIT: Duration = Duration::from_mins(10);
+
+/// What is tested together and makes one row of the table.
+///
+/// Cargo only builds the programs. They are started from here, so that one that hangs can be ended.
+#[derive(Debug)]
+pub(super) struct Tests {
+    name: String,
+    /// Where cargo would run them: beside the manifest.
+    directory: Utf8PathBuf,
+    build: Command,
+    doc: Option<Command>,
+}
+
+/// The tests of every crate and the loom models.
+pub(super) fn all(workspace: &Workspace) -> Result<Vec<Tests>> {
+    let mut all: Vec<Tests> = workspace
+        .members()
+        .into_iter()
+        .map(|package| Tests::of(workspace, package))
+        .collect();
+    for (package, target) in MODELS {
+        all.push(Tests::of_models(workspace, workspace.library(package)?, target));
+    }
+    Ok(all)
+}
+
+impl Tests {
+    /// What `cargo test --package NAME` runs, the suite excepted.
+    fn of(workspace: &Workspace, package: &Package) -> Self {
+        let cargo_test = |kind| {
+            let mut command = process::cargo(workspace, "test");
+            command.args([kind, "--package", &package.name]);
+            command
+        };
+        Self {
+            name: package.name.to_string(),
+            directory: directory(package),
+            build: cargo_test("--no-run"),
+            doc: package.targets.iter().any(Target::is_lib).then(|| cargo_test("--doc")),
+        }
+    }
+
+    /// A crate's models: compiled with loom's atomics and locks for the real ones, and optimised, as loom runs them some
+    /// hundred thousand times.
+    fn of_models(workspace: &Workspace, package: &Package, target: &str) -> Self {
+        let mut build = process::cargo(workspace, "test");
+        build.args(["--no-run", "--release", "--package", &package.name, "--test", target]);
+        build.env("RUSTFLAGS", "--cfg loom -D warnings");
+        build.env("CARGO_TARGET_DIR", workspace.target_directory().join("loom"));
+        Self {
+            name: format!("{} {target}", package.name),
+            directory: directory(package),
+            build,
+            doc: None,
+        }
+    }
+
+    /// Runs all of it, and shows the output of what fails.
+    pub(super) fn run(mut self, workspace: &Workspace) -> Result<Row> {
+        let mut row = Row {
+            name: self.name.clone(),
+            tally: Tally::default(),
+            why: vec![],
+        };
+        let commands = match self.commands() {
+            Ok(commands) => commands,
+            Err(Error::Failed(problem)) => {
+                println!("{problem}");
+                broke(&mut row, "does not build".to_owned());
+                return Ok(row);
+            }
+            Err(other) => return Err(other),
+        };
+        for (program, mut command) in commands {
+            let log = workspace
+                .log_directory("test-all")
+                .join(format!("{} {program}.log", self.name));
+            let ended = process::run_limited(&mut command, &log, LIMIT)?;
+            let failed_before = row.tally.failed;
+            add(&mut row, &program, &ended);
+            if row.tally.failed > failed_before {
+                println!("`{}`:\n{}", process::shown(&command), ended.output);
+            }
+        }
+        if row.tally.ran() == 0 {
+            broke(&mut row, "no test ran".to_owned());
+        }
+        if row.tally.skipped > 0 {
+            row.why.push(format!("{} × marked as ignored", row.tally.skipped));
+        }
+        Ok(row)
+    }
+
+    /// Builds the programs and returns how to start each, with its name.
+    fn commands(&mut self) -> Result<Vec<(String, Command)>> {
+        let mut commands = Vec::new();
+        for program in process::build(&mut self.build)? {
+            if program.name != suite::TARGET {
+                let mut command = Command::new(&program.path);
+                command.current_dir(&self.directory).arg("--quiet");
+                commands.push((program.name, command));
+            }
+        }
+        commands.extend(self.doc.take().map(|command| ("doc".to_owned(), command)));
+        Ok(commands)
+    }
+}
+
+fn directory(package: &Package) -> Utf8PathBuf {
+    package
+        .manifest_path
+        .parent()
+        .map_or_else(Utf8PathBuf::new, ToOwned::to_owned)
+}
+
+/// Adds what a test program came to.
+fn add(row: &mut Row, program: &str, ended: &Ended) {
+    let tally = Tally::of_libtest(&ended.output);
+    row.tally = row.tally + tally;
+    match ended.status {
+        None => broke(row, format!("{program}: no end after {} s", LIMIT.as_secs())),
+        Some(status) if !status.success() && tally.failed == 0 => broke(row, format!("{program}: {status}")),
+        Some(_) => {}
+    }
+}
+
+/// Notes a fault that no failed test tells of. It counts as one.
+fn broke(row: &mut Row, problem: String) {
+    row.tally.failed += 1;
+    row.why.push(problem);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::ExitStatus;
+
+    use super::*;
+
+    const ONE_PASSED: &str = "test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out\n";
+    const ONE_FAILED: &str = "test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out\n";
+
+    fn row(output: &str, exit_code: Option<i32>) -> Row {
+        let mut row = Row {
+            name: String::new(),
+            tally: Tally::default(),
+            why: vec![],
+        };
+        let status = exit_code.map(|code| ExitStatus::from_raw(code << 8));
+        add(
+            &mut row,
+            "alone",
+            &Ended {
+                status,
+                output: output.to_owned(),
+            },
+        );
+        row
+    }
+
+    #[test]
+    fn counts_alone_tell_of_tests_that_ran() {
+        for (output, exit_code, passed, failed) in [(ONE_PASSED, 0, 1, 0), (ONE_FAILED, 101, 0, 1)] {
+            let row = row(output, Some(exit_code));
+            assert_eq!(
+                row.tally,
+                Tally {
+                    passed,
+                    failed,
+                    skipped: 0
+                }
+            );
+            assert!(row.why.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_program_that_broke_off_counts_as_one_failure_and_is_named() {
+        for (output, exit_code) in [("", Some(101)), (ONE_PASSED, Some(101)), (ONE_PASSED, None)] {
+            let row = row(output, exit_code);
+            assert_eq!(row.tally.failed, 1, "{output}");
+            assert!(row.why[0].starts_with("alone: "), "{:?}", row.why);
+        }
+    }
+}
