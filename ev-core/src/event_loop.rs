@@ -42,8 +42,9 @@ use crate::{Config, Error, EventKey, Fired};
 /// the loop can be run again.
 #[doc(alias = "event_base")]
 pub struct EventLoop<S, B: Backend = AnyBackend> {
-    reactor: Reactor<S, B>,
+    // Dropped first: with both halves of the backend gone the kernel has forgotten all sources before they are closed.
     waiter: B::Waiter,
+    reactor: Reactor<S, B>,
 }
 
 impl<S> EventLoop<S> {
@@ -98,9 +99,7 @@ impl<S, B: Backend> EventLoop<S, B> {
     #[doc(alias = "event_base_loop")]
     pub fn run_with(&mut self, mode: RunMode, state: &mut S) -> io::Result<Outcome> {
         self.reactor.engine.begin_run(mode);
-        let outcome = self.turns(state);
-        self.reactor.end_turn();
-        outcome
+        Running(self).0.turns(state)
     }
 
     fn turns(&mut self, state: &mut S) -> io::Result<Outcome> {
@@ -169,6 +168,15 @@ impl<S, B: Backend> fmt::Debug for EventLoop<S, B> {
         f.debug_struct("EventLoop")
             .field("reactor", &self.reactor)
             .finish_non_exhaustive()
+    }
+}
+
+/// A run under way; also a panic ends it.
+struct Running<'a, S, B: Backend>(&'a mut EventLoop<S, B>);
+
+impl<S, B: Backend> Drop for Running<'_, S, B> {
+    fn drop(&mut self) {
+        self.0.reactor.end_run();
     }
 }
 

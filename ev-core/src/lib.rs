@@ -5,7 +5,31 @@
 //! where an executor owns the loop; nor where only readiness is wanted (`ev-backend`) or only deadlines (`ev-timer`).
 //!
 //! ```
-#![doc = include_str!("../examples/readme.rs")]
+//! use std::{io::Read, net::TcpListener, time::Duration};
+//!
+//! use ev_core::{EventLoop, Interest, Io, Signal, Timer};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let listener = TcpListener::bind("127.0.0.1:0")?;
+//! listener.set_nonblocking(true)?;
+//! let mut lp = EventLoop::<usize>::new()?; // lends its state, here a count, to every callback
+//! lp.insert(Io::new(listener, Interest::READ), |cx, listener, _| {
+//!     let Ok((stream, _)) = listener.accept() else { return };
+//!     *cx.state += 1;
+//!     let connection = Io::new(stream, Interest::READ).timeout(Duration::from_secs(30));
+//!     let _ = cx.insert(connection, |cx, stream, fired| {
+//!         if fired.is_timeout() || !matches!(stream.read(&mut [0; 4096]), Ok(1..)) {
+//!             let _ = cx.remove(fired.key()); // and closes the stream
+//!         }
+//!     });
+//! })?;
+//! lp.insert(Signal::new(libc::SIGTERM), |cx, (), _| cx.stop())?;
+//! lp.insert(Timer::after(Duration::from_millis(10)), |cx, (), _| cx.stop())?;
+//!
+//! let mut connections = 0;
+//! lp.run(&mut connections)?;
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! # Two loops over one engine
@@ -77,3 +101,9 @@ pub use reactor::Reactor;
 pub use remote::{Posted, Remote};
 #[cfg(feature = "threads")]
 pub use shared::{LoopHandle, SharedContext, SharedLoop, SharedPosted};
+
+/// The programs on the project's and the crate's first pages.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -23,6 +23,8 @@ pub(crate) type Callback<S, B> = Box<dyn FnMut(&mut Context<'_, S, B>, Fired)>;
 pub struct Reactor<S, B: Backend = AnyBackend> {
     pub(crate) engine: Engine<B, Callback<S, B>>,
     clock: Clock,
+    /// Whether there are turns, so that a reading of the clock holds for one.
+    runs: bool,
     /// The turn's reading of the clock, once somebody needed one.
     turn_now: Option<Time>,
     #[cfg(feature = "threads")]
@@ -34,6 +36,7 @@ impl<S, B: Backend> Reactor<S, B> {
         Self {
             engine,
             clock,
+            runs: false,
             turn_now: None,
             #[cfg(feature = "threads")]
             messages: None,
@@ -249,7 +252,8 @@ impl<S, B: Backend> Reactor<S, B> {
         self.engine.is_empty()
     }
 
-    /// This turn's reading of the clock: in callbacks the moment when the wait ended, the same for all of them.
+    /// This turn's reading of the clock: in callbacks the moment when the wait ended, the same for all of them. Outside a
+    /// run each call reads the clock.
     ///
     /// Deadlines computed from it need no further reading of the clock; they count from the beginning of the turn.
     #[doc(alias = "event_base_gettimeofday_cached")]
@@ -264,7 +268,7 @@ impl<S, B: Backend> Reactor<S, B> {
     #[doc(alias = "event_base_update_cache_time")]
     pub fn refresh_now(&mut self) -> Time {
         let now = self.read_clock();
-        self.turn_now = Some(now);
+        self.turn_now = self.runs.then_some(now);
         now
     }
 
@@ -274,6 +278,7 @@ impl<S, B: Backend> Reactor<S, B> {
     }
 
     pub(crate) fn begin_turn(&mut self) -> Time {
+        self.runs = true;
         self.turn_now = None;
         if self.engine.has_deadlines() {
             self.read_clock()
@@ -291,7 +296,8 @@ impl<S, B: Backend> Reactor<S, B> {
         }
     }
 
-    pub(crate) fn end_turn(&mut self) {
+    pub(crate) fn end_run(&mut self) {
+        self.runs = false;
         self.turn_now = None;
     }
 
@@ -303,6 +309,7 @@ impl<S, B: Backend> Reactor<S, B> {
     }
 
     /// Stops the loop at the end of this turn: everything active of the priority that is being processed is still called.
+    /// Outside a run, the next one has one turn, which does not wait.
     #[doc(alias = "event_base_loopexit")]
     pub fn stop_after_turn(&mut self) {
         self.engine.stop(Stop::AfterTurn);

@@ -11,23 +11,22 @@
 //! 1. At most one job is out, so answers are in the order of the requests.
 //! 2. No job starts while `BATCH` bytes or more wait to be sent, nor a request's while a file is being sent. Pipelined
 //!    small requests are answered together, and a peer that does not read its answers is read no more.
-//! 3. `input` holds less than a request of the largest size and what one read may add.
+//! 3. Nothing is read while a request waits in `input`, so it holds less than a request of the largest size and what
+//!    one read may add.
 //! 4. Between two requests the connection holds no memory but itself.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::args::Timeouts;
+use ev_core::Time;
+
 use crate::buffer::Buffer;
 use crate::files::{Body, CHUNK};
-use crate::request::{MAX_BODY, MAX_HEAD, Parsed, parse};
+use crate::request::{Parsed, parse};
 use crate::site::{Done, Job};
 use crate::status::Status;
 
 /// With so many bytes to send, sending comes before further answers.
 const BATCH: usize = CHUNK;
-
-/// With so many bytes received there is a request in them, or an error.
-const INPUT_BOUND: usize = MAX_HEAD + MAX_BODY;
 
 /// For how long a peer that was refused may go on sending.
 const LINGER: Duration = Duration::from_secs(2);
@@ -44,6 +43,8 @@ pub(crate) enum Step {
     Write,
     /// Read and report with [`Connection::received`] or [`Connection::ended`].
     Read,
+    /// Read in the same way, and close if nothing is there.
+    LastRead,
     /// Wait until the job is done.
     Wait,
     /// Shut down the direction to the peer, and go on.
@@ -70,17 +71,6 @@ enum Phase {
     Lingering(usize),
 }
 
-/// How long the peer may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Patience {
-    /// The idle timeout, from the last progress on. The caller knows.
-    Idle,
-    /// As before, but the caller has yet to be told.
-    IdleAgain,
-    /// Until a request that has begun is complete, or lingering is over.
-    Until(Instant),
-}
-
 /// The state of one connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -95,14 +85,15 @@ pub(crate) struct Connection {
     end: Option<End>,
     /// The peer sends no more.
     ended: bool,
-    /// The server stops: the next answer is the last.
+    /// The server stops: the last request that has come gets the last answer.
     stopping: bool,
-    timeouts: Timeouts,
-    patience: Patience,
+    /// From the first byte of a request to its last.
+    header_timeout: Duration,
+    deadline: Option<Time>,
 }
 
 impl Connection {
-    pub(crate) fn new(timeouts: Timeouts) -> Self {
+    pub(crate) fn new(header_timeout: Duration) -> Self {
         Self {
             phase: Phase::Serving,
             input: Buffer::default(),
@@ -112,14 +103,14 @@ impl Connection {
             end: None,
             ended: false,
             stopping: false,
-            timeouts,
-            patience: Patience::Idle,
+            header_timeout,
+            deadline: None,
         }
     }
 
     /// What to do next. Asked again after each report, until the socket would block or the answer is
     /// [`Step::Wait`] or [`Step::Close`].
-    pub(crate) fn next(&mut self, now: Instant) -> Step {
+    pub(crate) fn next(&mut self, now: Time) -> Step {
         match self.phase {
             Phase::Busy => return Step::Wait,
             Phase::Lingering(left) => {
@@ -142,20 +133,21 @@ impl Connection {
         match self.end {
             Some(End::Linger) => {
                 self.phase = Phase::Lingering(LINGER_BOUND);
-                self.patience = Patience::Until(now + LINGER);
+                self.deadline = Some(now.saturating_add(LINGER));
                 self.input = Buffer::default();
                 self.output = Buffer::default();
                 return Step::Shutdown;
             }
             Some(End::Close) => return Step::Close,
-            None if self.ended || self.stopping && idle => return Step::Close,
+            None if self.ended => return Step::Close,
+            None if self.stopping && idle => return Step::LastRead,
             None => {}
         }
         self.output.release();
         if idle {
             self.input.release();
-        } else if !matches!(self.patience, Patience::Until(_)) {
-            self.patience = Patience::Until(now + self.timeouts.header);
+        } else {
+            self.deadline.get_or_insert(now.saturating_add(self.header_timeout));
         }
         Step::Read
     }
@@ -178,10 +170,12 @@ impl Connection {
             Parsed::Complete { mut request, consumed } => {
                 self.input.consume(consumed);
                 self.fresh = !self.input.is_empty();
-                self.relax();
-                request.keep_alive &= !self.stopping;
+                self.deadline = None;
+                if self.stopping && !self.has_request() {
+                    request.keep_alive = false;
+                }
                 if !request.keep_alive {
-                    let sending = request.unsent_body || self.fresh;
+                    let sending = request.unsent_body || self.fresh || self.stopping;
                     self.end = Some(if sending { End::Linger } else { End::Close });
                 }
                 Some(Job::Answer(request))
@@ -190,16 +184,15 @@ impl Connection {
         }
     }
 
-    fn refuse(&mut self, status: Status) -> Job {
-        self.end = Some(End::Linger);
-        self.relax();
-        Job::Refuse(status)
+    /// Whether all of a request waits.
+    fn has_request(&self) -> bool {
+        matches!(parse(self.input.pending()), Parsed::Complete { .. })
     }
 
-    fn relax(&mut self) {
-        if let Patience::Until(_) = self.patience {
-            self.patience = Patience::IdleAgain;
-        }
+    fn refuse(&mut self, status: Status) -> Job {
+        self.end = Some(End::Linger);
+        self.deadline = None;
+        Job::Refuse(status)
     }
 
     /// Where the job writes its bytes, if it runs here.
@@ -214,7 +207,7 @@ impl Connection {
 
     /// The job is done, and its bytes are in the output.
     pub(crate) fn done(&mut self, done: Done) {
-        debug_assert!(matches!(self.phase, Phase::Busy), "no job was out");
+        debug_assert!(self.is_busy(), "no job was out");
         self.phase = Phase::Serving;
         self.body = done.rest;
         if done.broken {
@@ -232,11 +225,6 @@ impl Connection {
         self.output.consume(count);
     }
 
-    /// Whether bytes can be taken in while a job is out.
-    pub(crate) fn has_room(&self) -> bool {
-        !self.ended && self.input.pending().len() < INPUT_BOUND
-    }
-
     /// These bytes came.
     pub(crate) fn received(&mut self, bytes: &[u8]) {
         if let Phase::Lingering(left) = &mut self.phase {
@@ -252,29 +240,29 @@ impl Connection {
         self.ended = true;
     }
 
-    /// The server stops. The requests that have begun are finished.
+    /// The server stops. What has come is still answered: all complete requests or, if there is none, one that has begun.
     pub(crate) fn stop(&mut self) {
         self.stopping = true;
     }
 
-    /// The timeout to set now, if it is another than the one set before. A connection starts out with the idle timeout.
-    pub(crate) fn timeout(&mut self, now: Instant) -> Option<Duration> {
-        match self.patience {
-            Patience::Until(deadline) => Some(deadline.saturating_duration_since(now)),
-            Patience::IdleAgain => {
-                self.patience = Patience::Idle;
-                Some(self.timeouts.idle)
-            }
-            Patience::Idle => None,
-        }
+    /// Whether a job is out.
+    pub(crate) fn is_busy(&self) -> bool {
+        matches!(self.phase, Phase::Busy)
     }
 
-    /// What to do after the timeout, in place of [`next`](Self::next).
+    /// The point that ends the connection's patience, where progress does not put it off: a request that has begun has
+    /// to be complete by then, or lingering is over. `None`: the idle timeout is all there is. While a job is out there
+    /// is none.
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        self.deadline
+    }
+
+    /// What to do after the timeout or the deadline, in place of [`next`](Self::next).
     pub(crate) fn expired(&mut self) -> Step {
         match self.phase {
             // The disk is slow, not the peer.
             Phase::Busy => Step::Wait,
-            Phase::Serving if matches!(self.patience, Patience::Until(_)) => {
+            Phase::Serving if self.deadline.is_some() => {
                 self.input = Buffer::default();
                 self.fresh = false;
                 self.phase = Phase::Busy;
@@ -288,24 +276,22 @@ impl Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request::{MAX_BODY, MAX_HEAD};
 
-    const TIMEOUTS: Timeouts = Timeouts {
-        header: Duration::from_secs(10),
-        idle: Duration::from_mins(1),
-    };
+    const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
     const GET: &str = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
 
     /// A connection, and the hand of its caller.
     struct Peer {
         connection: Connection,
-        now: Instant,
+        now: Time,
     }
 
     impl Peer {
         fn new() -> Self {
             Self {
-                connection: Connection::new(TIMEOUTS),
-                now: Instant::now(),
+                connection: Connection::new(HEADER_TIMEOUT),
+                now: Time::ZERO,
             }
         }
 
@@ -331,9 +317,15 @@ mod tests {
             self.next()
         }
 
-        fn pass(&mut self, seconds: u64) -> Option<Duration> {
-            self.now += Duration::from_secs(seconds);
-            self.connection.timeout(self.now)
+        /// The time left until the deadline, so many seconds later.
+        fn left(&mut self, seconds: u64) -> Option<u64> {
+            self.now = self.now.saturating_add(Duration::from_secs(seconds));
+            Some(
+                self.connection
+                    .deadline()?
+                    .saturating_duration_since(self.now)
+                    .as_secs(),
+            )
         }
     }
 
@@ -350,6 +342,14 @@ mod tests {
     fn refusal(step: Step) -> Status {
         match step {
             Step::Run(Job::Refuse(status)) => status,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn keeps_alive(step: &Step) -> bool {
+        match step {
+            Step::Run(Job::Answer(request)) => request.keep_alive,
             other => panic!("{other:?}"),
         }
     }
@@ -460,9 +460,9 @@ mod tests {
         assert!(matches!(peer.answer(b"refusal"), Step::Write));
         assert!(matches!(peer.flush(), Step::Shutdown));
         assert!(matches!(peer.next(), Step::Read));
-        assert_eq!(peer.pass(0), Some(LINGER));
+        assert_eq!(peer.left(0), Some(2));
         assert!(matches!(peer.send(GET), Step::Read));
-        assert_eq!(peer.pass(1), Some(Duration::from_secs(1)));
+        assert_eq!(peer.left(1), Some(1));
         assert!(matches!(peer.send(&"x".repeat(LINGER_BOUND)), Step::Close));
     }
 
@@ -510,67 +510,87 @@ mod tests {
     #[test]
     fn a_request_has_to_be_complete_in_time() {
         let mut peer = Peer::new();
-        assert_eq!(peer.pass(30), None);
+        peer.next();
+        assert_eq!(peer.left(30), None);
         peer.send("GET");
-        assert_eq!(peer.pass(0), Some(TIMEOUTS.header));
-        peer.now += Duration::from_secs(4);
+        assert_eq!(peer.left(4), Some(6));
         peer.send(" /");
-        assert_eq!(peer.pass(5), Some(Duration::from_secs(1)));
+        assert_eq!(peer.left(5), Some(1));
         assert_eq!(refusal(peer.connection.expired()), Status::RequestTimeout);
-        assert_eq!(peer.pass(0), Some(TIMEOUTS.idle));
+        assert_eq!(peer.left(0), None);
         assert!(matches!(peer.answer(b"refusal"), Step::Write));
         assert!(matches!(peer.connection.expired(), Step::Close));
     }
 
     #[test]
-    fn a_complete_request_brings_the_idle_timeout_back() {
+    fn a_complete_request_has_no_deadline() {
         let mut peer = Peer::new();
         peer.send("GET");
-        assert_eq!(peer.pass(3), Some(Duration::from_secs(7)));
+        assert_eq!(peer.left(3), Some(7));
         peer.send(&GET[3..]);
-        assert_eq!(peer.pass(0), Some(TIMEOUTS.idle));
-        assert_eq!(peer.pass(1), None);
+        assert_eq!(peer.left(0), None);
         assert!(matches!(peer.connection.expired(), Step::Wait));
         peer.answer(b"answer");
         peer.flush();
+        assert_eq!(peer.left(0), None);
         assert!(matches!(peer.connection.expired(), Step::Close));
     }
 
     #[test]
-    fn stopping_closes_the_idle_and_finishes_the_rest() {
-        let mut idle = Peer::new();
-        idle.connection.stop();
-        assert!(matches!(idle.next(), Step::Close));
-
-        let mut busy = Peer::new();
-        busy.send(GET);
-        busy.connection.stop();
-        assert!(matches!(busy.next(), Step::Wait));
-        assert!(matches!(busy.answer(b"answer"), Step::Write));
-        assert!(matches!(busy.flush(), Step::Close));
-
-        let mut begun = Peer::new();
-        begun.send("GET");
-        begun.connection.stop();
-        assert!(matches!(begun.next(), Step::Read));
-        let Step::Run(Job::Answer(request)) = begun.send(&GET[3..]) else {
-            panic!()
-        };
-        assert!(!request.keep_alive);
-        assert!(matches!(begun.answer(b"answer"), Step::Write));
-        assert!(matches!(begun.flush(), Step::Close));
+    fn stopping_closes_what_is_idle() {
+        let mut peer = Peer::new();
+        peer.connection.stop();
+        assert!(matches!(peer.next(), Step::LastRead));
+        assert_eq!(target(peer.send(GET)), "/a");
     }
 
     #[test]
-    fn input_is_bounded_while_a_job_is_out() {
+    fn stopping_waits_for_the_answer_that_is_being_made() {
         let mut peer = Peer::new();
         peer.send(GET);
-        assert!(peer.connection.has_room());
-        peer.connection.received(&vec![b'x'; INPUT_BOUND]);
-        assert!(!peer.connection.has_room());
-        assert_eq!(refusal(peer.answer(b"answer")), Status::UriTooLong);
+        peer.connection.stop();
+        assert!(matches!(peer.next(), Step::Wait));
+        assert!(matches!(peer.answer(b"answer"), Step::Write));
+        assert!(matches!(peer.flush(), Step::LastRead));
+    }
+
+    #[test]
+    fn stopping_waits_for_a_request_that_has_begun() {
         let mut peer = Peer::new();
-        peer.connection.ended();
-        assert!(!peer.connection.has_room());
+        peer.send("GET");
+        peer.connection.stop();
+        assert!(matches!(peer.next(), Step::Read));
+        assert!(!keeps_alive(&peer.send(&GET[3..])));
+        assert!(matches!(peer.answer(b"answer"), Step::Write));
+        // What the peer may have sent meanwhile must not reset the connection.
+        assert!(matches!(peer.flush(), Step::Shutdown));
+    }
+
+    #[test]
+    fn stopping_answers_all_that_has_come() {
+        let mut peer = Peer::new();
+        peer.connection.stop();
+        let requests = GET.repeat(3) + "GET /b";
+        assert!(keeps_alive(&peer.send(&requests)));
+        assert!(keeps_alive(&peer.answer(b"one")));
+        assert!(!keeps_alive(&peer.answer(b"two")));
+        assert!(matches!(peer.answer(b"three"), Step::Write));
+        assert!(matches!(peer.flush(), Step::Shutdown));
+    }
+
+    #[test]
+    fn input_is_bounded() {
+        let mut peer = Peer::new();
+        let head = "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 65536\r\n\r\n";
+        let mut step = peer.send(head);
+        let mut sent = head.len();
+        while matches!(step, Step::Read) {
+            step = peer.send(&"x".repeat(1000));
+            sent += 1000;
+        }
+        assert_eq!(target(step), "/");
+        assert!(sent < MAX_HEAD + MAX_BODY);
+        peer.answer(b"answer");
+        assert_eq!(peer.connection.input.pending().len(), sent - head.len() - MAX_BODY);
     }
 }

@@ -1,17 +1,50 @@
 //! The access log.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::net::IpAddr;
+use std::time::SystemTime;
 
+use crate::date::Dates;
 use crate::request::{Method, Version};
 use crate::site::Entry;
+
+/// Lines for the standard output, which several loops may share.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    lines: Vec<u8>,
+    dates: Dates,
+}
+
+impl Log {
+    /// Adds a line, to be written by [`flush`](Self::flush).
+    pub(crate) fn add(&mut self, peer: IpAddr, entry: &Entry) {
+        let date = self.dates.text(SystemTime::now());
+        write(&mut self.lines, peer, date, entry);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// Writes the lines out. If nobody reads them, they are lost.
+    pub(crate) fn flush(&mut self) {
+        let _ = io::stdout().write_all(&self.lines);
+        self.lines.clear();
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
 
 /// Appends the line for one answer to `out`:
 ///
 /// ```text
 /// 127.0.0.1 [Sun, 06 Nov 1994 08:49:37 GMT] "GET /index.html HTTP/1.1" 200 4096
 /// ```
-pub(crate) fn write(out: &mut Vec<u8>, peer: IpAddr, date: &str, entry: &Entry) {
+fn write(out: &mut Vec<u8>, peer: IpAddr, date: &str, entry: &Entry) {
     let infallible = "writing to memory cannot fail";
     write!(out, "{peer} [{date}] \"").expect(infallible);
     match &entry.request {

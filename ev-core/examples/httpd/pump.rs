@@ -2,7 +2,8 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::time::Instant;
+
+use ev_core::Time;
 
 use crate::connection::{Connection, Step};
 use crate::site::Job;
@@ -34,7 +35,7 @@ pub(crate) fn pump(
     connection: &mut Connection,
     mut stream: &TcpStream,
     buffer: &mut [u8; READ_SIZE],
-    now: Instant,
+    now: Time,
     first: Step,
     mut run: impl FnMut(&mut Connection, Job),
 ) -> Pause {
@@ -44,12 +45,13 @@ pub(crate) fn pump(
         match step {
             Step::Run(job) => run(connection, job),
             Step::Read if reads == 1 => return Pause::Readable,
-            Step::Read => match retry(|| stream.read(buffer)) {
+            Step::Read | Step::LastRead => match retry(|| stream.read(buffer)) {
                 Ok(0) => connection.ended(),
                 Ok(count) => {
                     connection.received(&buffer[..count]);
                     reads += 1;
                 }
+                Err(_) if matches!(step, Step::LastRead) => return Pause::Closed,
                 Err(error) => return pause(&error, Pause::Readable),
             },
             Step::Write if writes == MAX_WRITES => return Pause::Writable,
@@ -128,7 +130,7 @@ mod tests {
             let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
             let (stream, _) = listener.accept().unwrap();
             stream.set_nonblocking(true).unwrap();
-            let connection = Connection::new(Options::default().timeouts);
+            let connection = Connection::new(Options::default().timeouts.header);
             Self {
                 connection,
                 stream,
@@ -139,7 +141,7 @@ mod tests {
         }
 
         fn pump(&mut self) -> Pause {
-            let now = Instant::now();
+            let now = Time::ZERO;
             let first = self.connection.next(now);
             let mut buffer = [0; READ_SIZE];
             let mut jobs = 0;
@@ -212,6 +214,24 @@ mod tests {
     }
 
     #[test]
+    fn a_last_read_finds_something_or_ends() {
+        for request in [false, true] {
+            let mut served = Served::new();
+            if request {
+                served.peer.write_all(b"GET /small HTTP/1.0\r\n\r\n").unwrap();
+                while served.stream.peek(&mut [0]).is_err() {}
+            }
+            served.connection.stop();
+            let pause = served.pump();
+            // After an answer the peer is told that this was the end, and waited for.
+            assert_eq!(pause, if request { Pause::Readable } else { Pause::Closed });
+            drop(served.stream);
+            let text = io::read_to_string(served.peer).unwrap();
+            assert_eq!(text.ends_with("\r\n\r\ncontent"), request, "{text}");
+        }
+    }
+
+    #[test]
     fn a_peer_that_goes_away_is_the_end() {
         let mut served = Served::new();
         served
@@ -228,7 +248,7 @@ mod tests {
     fn a_job_elsewhere_is_waited_for() {
         let mut served = Served::new();
         served.connection.received(b"GET /small HTTP/1.0\r\n\r\n");
-        let now = Instant::now();
+        let now = Time::ZERO;
         let first = served.connection.next(now);
         let mut sent = None;
         let pause = pump(

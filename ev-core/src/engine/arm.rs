@@ -344,6 +344,10 @@ impl<B: Backend, P> Engine<B, P> {
         }
         self.backend.supports(wanted)?;
         self.fds.insert(fd, index, wanted)?;
+        if !flags.contains(Flags::OWNED | Flags::ACCEPTED) {
+            // An event that was left on a closed descriptor must not keep the number's new file from being registered.
+            self.fds.doubt(fd);
+        }
         if self.may_defer(flags) {
             self.defer(fd);
             return Ok(());

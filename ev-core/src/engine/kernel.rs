@@ -54,7 +54,9 @@ impl<B: Backend, P> Engine<B, P> {
         while let Some(index) = self.first_on(fd) {
             let _ = self.disarm(index);
             // The next time it is added, the kernel is asked at once.
-            self.slots.get_mut(index).flags.remove(Flags::ACCEPTED);
+            let slot = self.slots.get_mut(index);
+            slot.flags.remove(Flags::ACCEPTED);
+            slot.flags |= Flags::EXPIRED;
             self.push(index, Causes::ERROR);
         }
     }

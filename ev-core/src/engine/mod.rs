@@ -152,10 +152,12 @@ impl<B: Backend, P> Engine<B, P> {
         self.inserted == 0 && self.timers.is_empty() && self.active.len() == self.active_internal
     }
 
-    /// Whether any event has a deadline, so that the driver has to read the clock.
+    /// Whether any event has a deadline, or may get one when it is called, so that the driver has to read the clock.
+    ///
+    /// True from the first event on that has a deadline or a timeout.
     #[inline]
     pub fn has_deadlines(&self) -> bool {
-        !self.timers.is_empty()
+        !self.timeouts.is_empty()
     }
 
     /// When the loop has to be awake because of a deadline: the earliest one, or earlier.

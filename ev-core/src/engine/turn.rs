@@ -159,10 +159,12 @@ impl<B: Backend, P> Engine<B, P> {
         self.run.restart = false;
         self.run.priority = None;
         self.run.called = false;
-        if self.run.stop.take().is_some() {
+        if self.run.stop == Some(Stop::Now) {
+            self.run.stop = None;
             return Ok(Step::Leave(Outcome::Stopped));
         }
-        let busy = held == Held::Work;
+        // A stop after the turn that came before the run: this is the turn.
+        let busy = held == Held::Work || self.run.stop.is_some();
         if !busy && !self.run.mode.contains(RunMode::FOREVER) && self.is_idle() {
             return Ok(Step::Leave(Outcome::Empty));
         }
@@ -255,12 +257,10 @@ impl<B: Backend, P> Engine<B, P> {
             return;
         }
         self.active.remove(index);
-        if is_periodic(flags) {
-            if flags.contains(Flags::EXPIRED) {
-                self.slots.get_mut(index).flags.remove(Flags::EXPIRED);
-            } else {
-                self.push_back(index, causes);
-            }
+        if flags.contains(Flags::EXPIRED) {
+            self.slots.get_mut(index).flags.remove(Flags::EXPIRED);
+        } else if is_periodic(flags) {
+            self.push_back(index, causes);
         }
     }
 
@@ -383,8 +383,9 @@ fn is_periodic(flags: Flags) -> bool {
     flags & (Flags::PERSISTENT | Flags::TIMEOUT | Flags::SIGNAL) == Flags::PERSISTENT | Flags::TIMEOUT
 }
 
-fn after(now: Time, nanoseconds: u64) -> Time {
-    now.saturating_add(Duration::from_nanos(nanoseconds))
+/// One period later. A period of zero counts as a nanosecond, or the event would be due again at once, and for ever.
+fn after(time: Time, period: u64) -> Time {
+    time.saturating_add(Duration::from_nanos(period.max(1)))
 }
 
 /// The next deadline of a periodic event: one period after the last, unless that has passed as well.

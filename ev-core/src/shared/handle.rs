@@ -147,7 +147,7 @@ impl<B: Backend> LoopHandle<B> {
         let mut state = self.shared.monitor.lock();
         let running = state.engine()?.running() == Some(key);
         let runner = state.owner.filter(|&owner| running && owner != thread::current().id());
-        let waiting = runner.map(waits::enter).transpose()?;
+        let waiting = runner.map(|runner| waits::enter(runner, self.shared.id())).transpose()?;
         let deleted = state.engine()?.delete(key);
         self.wake_for(&state);
         if let Some(waiting) = waiting {
@@ -178,14 +178,19 @@ impl<B: Backend> LoopHandle<B> {
         let mut state = self.shared.monitor.lock();
         let removed = state.engine()?.remove(key)?;
         let elsewhere = state.owner.is_some_and(|owner| owner != thread::current().id());
+        let callback = match removed {
+            // Sent under the lock: a run that this leaves without events still comes to it.
+            Removed::Payload(callback) if elsewhere => {
+                let sent = self.shared.inbox.send(Message::Drop(callback));
+                debug_assert!(sent.is_ok(), "a loop with an owner exists");
+                None
+            }
+            Removed::Payload(callback) => Some(callback),
+            Removed::Running => None,
+        };
         self.wake_for(&state);
         drop(state);
-        match removed {
-            // A loop that is gone meanwhile gives the callback back, to be dropped here.
-            Removed::Payload(callback) if elsewhere => drop(self.shared.inbox.send(Message::Drop(callback))),
-            Removed::Payload(callback) => drop(callback),
-            Removed::Running => {}
-        }
+        drop(callback);
         Ok(())
     }
 
@@ -334,6 +339,7 @@ impl<B: Backend> LoopHandle<B> {
     }
 
     /// Stops the loop at the end of this turn: everything active of the priority that is being processed is still called.
+    /// If the loop does not run, its next run has one turn, which does not wait.
     ///
     /// # Errors
     ///

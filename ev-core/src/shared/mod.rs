@@ -30,6 +30,11 @@ struct Shared<B: Backend> {
 }
 
 impl<B: Backend> Shared<B> {
+    /// A number that no other loop has while this one exists.
+    fn id(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
     fn read_clock(&self) -> Time {
         Time::from_nanos(self.clock.now())
     }

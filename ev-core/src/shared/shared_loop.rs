@@ -8,7 +8,7 @@ use std::thread;
 use ev_backend::{AnyBackend, Backend, Waiter};
 use ev_thread::{Monitor, MonitorGuard};
 
-use super::{LoopHandle, Shared, SharedCallback, SharedContext, SharedMessages, State};
+use super::{LoopHandle, Shared, SharedCallback, SharedContext, SharedMessages, State, waits};
 use crate::engine::{Engine, Held, Outcome, RunMode, Step, Stop, Taken};
 use crate::remote::{Inbox, Message, Messages};
 use crate::{Config, Error, EventKey, Fired};
@@ -229,6 +229,14 @@ impl<B: Backend> Running<'_, B> {
         }
     }
 
+    /// Lets those go on who wait for the callback that has run.
+    fn end_call(&mut self) {
+        if self.state.is_awaited() {
+            waits::over(self.handle.shared.id());
+        }
+        self.state.end_turn();
+    }
+
     /// Calls what is active.
     fn dispatch(&mut self) {
         while let Some(Taken { fired, payload }) = self.engine().next_active() {
@@ -267,7 +275,7 @@ impl<B: Backend> Call<'_, '_, B> {
         }
         if let Some(callback) = self.callback.take() {
             let removed = self.running.engine().finish(self.key, callback);
-            self.running.state.end_turn();
+            self.running.end_call();
             if removed.is_some() {
                 self.running.state.unlocked(|| drop(removed));
             }
@@ -280,7 +288,7 @@ impl<B: Backend> Drop for Call<'_, '_, B> {
         // Still here only when the callback has panicked.
         if let Some(callback) = self.callback.take() {
             self.running.engine().abandon(self.key);
-            self.running.state.end_turn();
+            self.running.end_call();
             self.running.state.unlocked(|| drop(callback));
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! A thread that deletes an event waits for the thread that runs the event's callback. If that thread, by way of others,
 //! waits for the first one, none would ever go on. The waits under way are a list of pairs; each thread is in it at most
-//! once as the one that waits.
+//! once as the one that waits. A wait is over when the callback has returned, and leaves the list then, though the thread
+//! that waited may not be awake yet: the next callback may well wait for it.
 
 use std::thread::{self, ThreadId};
 
@@ -13,6 +14,8 @@ use crate::Error;
 struct Wait {
     waiting: ThreadId,
     awaited: ThreadId,
+    /// The loop whose callback it is: a thread may run one loop in a callback of another.
+    lp: usize,
 }
 
 static WAITS: Mutex<Vec<Wait>> = Mutex::new(Vec::new());
@@ -22,12 +25,12 @@ pub(super) struct Waiting {
     waiting: ThreadId,
 }
 
-/// Enters a wait of this thread for another one.
+/// Enters a wait of this thread for another one, which runs a callback of the loop that goes by `lp`.
 ///
 /// # Errors
 ///
 /// [`Error::Deadlock`] if the other one waits, directly or not, for this one.
-pub(super) fn enter(awaited: ThreadId) -> Result<Waiting, Error> {
+pub(super) fn enter(awaited: ThreadId, lp: usize) -> Result<Waiting, Error> {
     let waiting = thread::current().id();
     let mut waits = WAITS.lock();
     let mut end = Some(awaited);
@@ -40,8 +43,13 @@ pub(super) fn enter(awaited: ThreadId) -> Result<Waiting, Error> {
             .find(|wait| wait.waiting == thread)
             .map(|wait| wait.awaited);
     }
-    waits.push(Wait { waiting, awaited });
+    waits.push(Wait { waiting, awaited, lp });
     Ok(Waiting { waiting })
+}
+
+/// The callback that runs in this loop is over: nobody waits for it any more.
+pub(super) fn over(lp: usize) {
+    WAITS.lock().retain(|wait| wait.lp != lp);
 }
 
 impl Drop for Waiting {
@@ -61,18 +69,19 @@ mod tests {
     #[test]
     fn a_ring_of_waits_is_refused() {
         let (me, a, b) = (thread::current().id(), other(), other());
-        assert!(matches!(enter(me), Err(Error::Deadlock)), "for itself");
-        drop(enter(a).unwrap());
-        WAITS.lock().push(Wait { waiting: a, awaited: b });
-        drop(enter(a).unwrap());
-        WAITS.lock().push(Wait {
-            waiting: b,
-            awaited: me,
-        });
+        let note = |waiting, awaited, lp| WAITS.lock().push(Wait { waiting, awaited, lp });
+        assert!(matches!(enter(me, 1), Err(Error::Deadlock)), "for itself");
+        drop(enter(a, 1).unwrap());
+        note(a, b, 2);
+        drop(enter(a, 1).unwrap());
+        note(b, me, 3);
         assert!(
-            matches!(enter(a), Err(Error::Deadlock)),
+            matches!(enter(a, 1), Err(Error::Deadlock)),
             "a waits for b, and b for this thread"
         );
-        WAITS.lock().retain(|wait| wait.waiting != a && wait.waiting != b);
+        over(3);
+        drop(enter(a, 1).unwrap());
+        over(2);
+        assert!(WAITS.lock().is_empty());
     }
 }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use ev_core::{Config, Error, EventLoop, SharedLoop, backend};
 
+use crate::counted::{Counted, Waits};
 use crate::events::Loop;
 
 /// A backend and how the loop treats raw descriptors on it.
@@ -94,13 +95,16 @@ impl Cell {
 
     /// The settings that make a loop of this cell.
     pub fn config(&self) -> Config {
-        let only = backend::Config::new().only(self.backend.backend).ignore_environment();
-        let config = Config::new().backend(only);
+        let config = Config::new().backend(self.backend_config());
         if self.backend.deferred {
             config.defer_raw_changes()
         } else {
             config
         }
+    }
+
+    fn backend_config(&self) -> backend::Config {
+        backend::Config::new().only(self.backend.backend).ignore_environment()
     }
 
     /// A loop of this cell.
@@ -119,12 +123,26 @@ impl Cell {
         self.try_open_with(config).expect("a loop opens")
     }
 
+    /// A loop of this cell that counts how often it asks the kernel.
+    pub fn open_counted(&self) -> (Loop<Counted>, Waits) {
+        let opened = self.backend_config().open().expect("a backend opens");
+        let (backend, waiter, waits) = Counted::new(opened);
+        let config = self.config();
+        let lp = match self.driver {
+            Driver::Local => Loop::Local(EventLoop::with_backend(backend, waiter, &config)),
+            Driver::Shared => {
+                Loop::Shared(SharedLoop::with_backend(backend, waiter, &config).expect("a notifier opens"))
+            }
+        };
+        (lp, waits)
+    }
+
     /// Whether this cell can run here.
     pub fn check(&self) -> Result<(), Error> {
         self.try_open_with(&self.config()).map(drop)
     }
 
-    fn try_open_with(&self, config: &Config) -> Result<Loop, Error> {
+    pub fn try_open_with(&self, config: &Config) -> Result<Loop, Error> {
         Ok(match self.driver {
             Driver::Local => Loop::Local(EventLoop::with_config(config)?),
             Driver::Shared => Loop::Shared(SharedLoop::with_config(config)?),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ev_core::backend::{AnyBackend, Backend};
 use ev_core::{
     Causes, Describe, Error, EventKey, EventLoop, Features, Fired, Interest, LoopHandle, Outcome, Reactor, Rejected,
     RunMode, SameDuration, SharedLoop, Time,
@@ -9,14 +10,14 @@ use ev_core::{
 
 /// A loop of either kind.
 #[expect(clippy::large_enum_variant, reason = "there is one a process")]
-pub enum Loop {
-    Local(EventLoop<()>),
-    Shared(SharedLoop),
+pub enum Loop<B: Backend = AnyBackend> {
+    Local(EventLoop<(), B>),
+    Shared(SharedLoop<B>),
 }
 
-impl Loop {
+impl<B: Backend + 'static> Loop<B> {
     /// What may be done with the loop's events.
-    pub fn events(&mut self) -> Events<'_> {
+    pub fn events(&mut self) -> Events<'_, B> {
         match self {
             Self::Local(lp) => Events::Local(lp),
             Self::Shared(lp) => Events::Shared(lp.handle()),
@@ -48,7 +49,7 @@ impl Loop {
     }
 
     /// Something other threads can stop the loop with and post to.
-    pub fn remote(&mut self) -> Remote {
+    pub fn remote(&mut self) -> Remote<B> {
         match self {
             Self::Local(lp) => Remote::Local(lp.remote().expect("a notifier opens")),
             Self::Shared(lp) => Remote::Shared(lp.handle()),
@@ -57,14 +58,22 @@ impl Loop {
 }
 
 /// A loop as other threads reach it.
-#[derive(Clone)]
-pub enum Remote {
-    Local(ev_core::Remote<()>),
-    Shared(LoopHandle),
+pub enum Remote<B: Backend = AnyBackend> {
+    Local(ev_core::Remote<(), B>),
+    Shared(LoopHandle<B>),
 }
 
-impl Remote {
-    pub fn post(&self, closure: impl FnOnce(&mut Events<'_>) + Send + 'static) -> Result<(), Error> {
+impl<B: Backend> Clone for Remote<B> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Local(remote) => Self::Local(remote.clone()),
+            Self::Shared(handle) => Self::Shared(handle.clone()),
+        }
+    }
+}
+
+impl<B: Backend + 'static> Remote<B> {
+    pub fn post(&self, closure: impl FnOnce(&mut Events<'_, B>) + Send + 'static) -> Result<(), Error> {
         match self {
             Self::Local(remote) => Ok(remote.post(move |cx| closure(&mut Events::Local(cx.reactor)))?),
             Self::Shared(handle) => Ok(handle.post(move |cx| closure(&mut Events::Shared(cx.handle().clone())))?),
@@ -87,9 +96,9 @@ impl Remote {
 }
 
 /// A loop's events, inside or outside a callback.
-pub enum Events<'a> {
-    Local(&'a mut Reactor<()>),
-    Shared(LoopHandle),
+pub enum Events<'a, B: Backend = AnyBackend> {
+    Local(&'a mut Reactor<(), B>),
+    Shared(LoopHandle<B>),
 }
 
 /// Calls the method of the same name on either loop; the second form makes a result of what cannot fail locally.
@@ -108,12 +117,12 @@ macro_rules! either {
     };
 }
 
-impl Events<'_> {
+impl<B: Backend + 'static> Events<'_, B> {
     pub fn try_insert<D, C>(&mut self, event: D, mut callback: C) -> Result<EventKey, Error>
     where
         D: Describe,
         D::Source: Send + 'static,
-        C: FnMut(&mut Events<'_>, &mut D::Source, Fired) + Send + 'static,
+        C: FnMut(&mut Events<'_, B>, &mut D::Source, Fired) + Send + 'static,
     {
         match self {
             Events::Local(reactor) => reactor
@@ -133,7 +142,7 @@ impl Events<'_> {
     where
         D: Describe,
         D::Source: Send + 'static,
-        C: FnMut(&mut Events<'_>, &mut D::Source, Fired) + Send + 'static,
+        C: FnMut(&mut Events<'_, B>, &mut D::Source, Fired) + Send + 'static,
     {
         self.try_insert(event, callback).expect("the event is accepted")
     }

@@ -15,6 +15,7 @@
 )]
 
 mod cell;
+mod counted;
 mod events;
 mod harness;
 mod scenarios;

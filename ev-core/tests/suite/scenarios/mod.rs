@@ -1,6 +1,17 @@
 //! The scenarios, a file a subject.
 
+mod activation;
+mod errors;
+mod fork;
 mod io;
+mod lifecycle;
+mod ownership;
+mod panics;
+mod priorities;
+mod run;
+mod signals;
+mod threads;
+mod timers;
 
 use crate::cell::Cell;
 use crate::harness::Verdict;
@@ -22,5 +33,8 @@ macro_rules! scenarios {
 use scenarios;
 
 pub fn all() -> impl Iterator<Item = Scenario> {
-    [io::ALL].into_iter().flatten().copied()
+    [activation::ALL, errors::ALL, fork::ALL, io::ALL, lifecycle::ALL, ownership::ALL, panics::ALL, priorities::ALL, run::ALL, signals::ALL, threads::ALL, timers::ALL]
+    .into_iter()
+    .flatten()
+    .copied()
 }

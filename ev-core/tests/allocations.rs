@@ -1,0 +1,193 @@
+//! A turn allocates nothing: counted over 100,000 turns of each kind of work, on two backends and both loops.
+
+#![expect(unreachable_pub, reason = "the suite's modules are written for a crate of their own")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use ev_core::backend;
+use ev_core::{Causes, Config, EventLoop, Interest, Io, SharedLoop, Timer, User};
+
+#[path = "suite/events.rs"]
+#[expect(dead_code, reason = "the suite uses the rest")]
+mod events;
+
+use events::Loop;
+
+const TURNS: usize = 100_000;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The system's allocator, which counts how often each thread asks it for memory.
+struct Counting;
+
+fn count() {
+    // A thread that ends has no counter any more, and nobody to read it.
+    let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+}
+
+// SAFETY: every method passes its arguments on to `System` and returns what that returns, so `System` keeps the
+// contract; counting neither allocates (the counter is initialised at compile time and has no destructor) nor unwinds.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promise about `layout` is the one `System` asks for.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: `pointer` came from `alloc` or `realloc` above, hence from `System`, with this `layout`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: as for `dealloc`; the caller's promise about `size` is the one `System` asks for.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Sets up each loop with `set_up`, and asserts that its turns call something and allocate nothing.
+fn assert_no_allocations(set_up: fn(&mut Loop) -> Vec<UnixStream>) {
+    for name in ["epoll", "poll"] {
+        let only = backend::Config::new().only(name).ignore_environment();
+        let config = Config::new().backend(only);
+        let local = Loop::Local(EventLoop::with_config(&config).unwrap());
+        let shared = Loop::Shared(SharedLoop::with_config(&config).unwrap());
+        for (driver, mut lp) in [("local", local), ("shared", shared)] {
+            let _peers = set_up(&mut lp);
+            // Vectors grow to the size that they keep.
+            for _ in 0..100 {
+                lp.pass();
+            }
+            let (before, calls_before) = (ALLOCATIONS.get(), CALLS.get());
+            for _ in 0..TURNS {
+                lp.pass();
+            }
+            let (allocations, calls) = (ALLOCATIONS.get() - before, CALLS.get() - calls_before);
+            assert!(calls >= TURNS, "{name} {driver}: {calls} calls in {TURNS} turns");
+            assert_eq!(allocations, 0, "{name} {driver}: {TURNS} turns");
+        }
+    }
+}
+
+thread_local! {
+    static CALLS: Cell<usize> = const { Cell::new(0) };
+}
+
+fn called() {
+    CALLS.set(CALLS.get() + 1);
+}
+
+/// A socket that stays readable, and its peer.
+fn readable() -> (UnixStream, UnixStream) {
+    let (near, mut far) = UnixStream::pair().unwrap();
+    far.write_all(b"x").unwrap();
+    (near, far)
+}
+
+#[test]
+fn the_counter_counts() {
+    let before = ALLOCATIONS.get();
+    drop(std::hint::black_box(Box::new(1)));
+    assert_eq!(ALLOCATIONS.get() - before, 1);
+}
+
+#[test]
+fn persistent_io() {
+    assert_no_allocations(|lp| {
+        let ready = (0..4).map(|_| {
+            let (near, far) = readable();
+            lp.events().insert(Io::new(near, Interest::READ), |_, _, _| called());
+            far
+        });
+        ready.collect()
+    });
+}
+
+#[test]
+fn once_added_again_in_its_callback() {
+    assert_no_allocations(|lp| {
+        let (near, far) = readable();
+        lp.events()
+            .insert(Io::new(near, Interest::READ).once(), |cx, _, fired| {
+                called();
+                cx.add(fired.key()).unwrap();
+            });
+        vec![far]
+    });
+}
+
+#[test]
+fn interest_that_changes_in_each_turn() {
+    assert_no_allocations(|lp| {
+        let (near, far) = readable();
+        lp.events().insert(Io::new(near, Interest::READ), |cx, _, fired| {
+            called();
+            let next = if fired.is_readable() {
+                Interest::WRITE
+            } else {
+                Interest::READ
+            };
+            cx.set_interest(fired.key(), next).unwrap();
+        });
+        vec![far]
+    });
+}
+
+#[test]
+fn idle_timeouts_pushed_back() {
+    assert_no_allocations(|lp| {
+        let ready = (0..4).map(|n| {
+            let (near, far) = readable();
+            let event = Io::new(near, Interest::READ).timeout(Duration::from_secs(60 + n));
+            lp.events().insert(event, |_, _, fired| {
+                assert!(!fired.is_timeout());
+                called();
+            });
+            far
+        });
+        ready.collect()
+    });
+}
+
+#[test]
+fn a_periodic_timer() {
+    assert_no_allocations(|lp| {
+        lp.events()
+            .insert(Timer::every(Duration::from_nanos(1)), |_, (), _| called());
+        vec![]
+    });
+}
+
+#[test]
+fn a_timer_added_again_in_its_callback() {
+    assert_no_allocations(|lp| {
+        lp.events().insert(Timer::after(Duration::ZERO), |cx, (), fired| {
+            called();
+            cx.add(fired.key()).unwrap();
+        });
+        vec![]
+    });
+}
+
+#[test]
+fn activation_by_hand() {
+    assert_no_allocations(|lp| {
+        let other = lp.events().insert(User::new(), |_, (), _| called());
+        let key = lp.events().insert(User::new(), move |cx, (), fired| {
+            cx.activate(other, Causes::WRITE).unwrap();
+            cx.activate_later(fired.key(), Causes::READ).unwrap();
+        });
+        lp.events().activate(key, Causes::READ).unwrap();
+        vec![]
+    });
+}
