@@ -312,3 +312,40 @@ fn readiness(event: &Event) -> Readiness {
         Readiness::READ
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reports(waiter: &mut KqueueWaiter) -> Vec<(Tag, Readiness)> {
+        let mut reports = Vec::new();
+        waiter.for_each(|tag, readiness| reports.push((tag, readiness)));
+        reports
+    }
+
+    /// Only macOS and FreeBSD answer so; the kernel's part is played here.
+    #[test]
+    fn a_broken_descriptor_is_reported_once() {
+        let (mut kqueue, mut waiter) = Kqueue::new().unwrap();
+        let tag = Tag::from_bits(7);
+        kqueue.broken.push((0, tag));
+        kqueue.prepare(&mut waiter).unwrap();
+        assert_eq!(waiter.wait(None).unwrap(), 1, "there is nothing to wait for");
+        assert_eq!(reports(&mut waiter), [(tag, BROKEN)]);
+        kqueue.prepare(&mut waiter).unwrap();
+        assert_eq!(waiter.wait(Some(Duration::ZERO)).unwrap(), 0);
+        assert_eq!(reports(&mut waiter), []);
+    }
+
+    #[test]
+    fn a_broken_descriptor_that_is_removed_is_not_reported() {
+        let (mut kqueue, mut waiter) = Kqueue::new().unwrap();
+        let (reader, _writer) = std::io::pipe().unwrap();
+        let fd = std::os::fd::AsRawFd::as_raw_fd(&reader);
+        let old = Some(Registration { interest: Interest::READ, mode: Mode::Level });
+        kqueue.broken.push((fd, Tag::from_bits(7)));
+        kqueue.update(&Change { fd, tag: Tag::from_bits(7), old, new: None }).unwrap();
+        kqueue.prepare(&mut waiter).unwrap();
+        assert_eq!(waiter.wait(Some(Duration::ZERO)).unwrap(), 0);
+    }
+}

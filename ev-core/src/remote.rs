@@ -175,7 +175,9 @@ impl<S, B: Backend> Remote<S, B> {
         self.inbox.post(Box::new(closure))
     }
 
-    /// Stops the loop after the callback that runs and what was posted before. If it does not run, its next run ends so.
+    /// Stops the loop when it comes to its messages, after what was posted before. It looks at them once a turn, before
+    /// it calls events: what a turn under way has yet to call is still called. What is active then stays active for the
+    /// next run. If the loop does not run, its next run ends so.
     ///
     /// # Errors
     ///

@@ -182,12 +182,13 @@ fn a_timer_added_again_in_its_callback() {
 #[test]
 fn activation_by_hand() {
     assert_no_allocations(|lp| {
-        let other = lp.events().insert(User::new(), |_, (), _| called());
-        let key = lp.events().insert(User::new(), move |cx, (), fired| {
-            cx.activate(other, Causes::WRITE).unwrap();
-            cx.activate_later(fired.key(), Causes::READ).unwrap();
-        });
-        lp.events().activate(key, Causes::READ).unwrap();
+        let now = lp.events().insert(User::new(), |_, (), _| called());
+        let later = lp.events().insert(User::new(), |_, (), _| called());
+        lp.events()
+            .insert(Timer::every(Duration::from_nanos(1)), move |cx, (), _| {
+                cx.activate(now, Causes::READ).unwrap();
+                cx.activate_later(later, Causes::WRITE).unwrap();
+            });
         vec![]
     });
 }

@@ -1,116 +1,137 @@
-//! Registration while signals rain.
+//! Registration and draining while signals rain.
 
 mod rig;
 
+use std::collections::VecDeque;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use ev_signal::{SIGUSR1, SIGUSR2, Signals};
 use ev_sys::fdio;
 use ev_sys::pipe::{PipeFlags, pipe};
 use ev_sys::signal::{Action, Disposition};
-use rig::{drained, fork, raise, readable, readable_within};
+use rig::{drained, fork, raise, readable};
 
-const RAISERS: usize = 3;
+/// Ends what other threads do until it is set, also when a test fails.
+struct Over<'a>(&'a AtomicBool);
 
-/// Runs `body` while `RAISERS` threads raise SIGUSR1. Returns how often they did.
-fn while_signals_rain(body: impl FnOnce()) -> u32 {
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Calls `body` while several threads raise SIGUSR1. It gets, and this returns, how often that was done; what is in the
+/// number has been delivered.
+fn while_signals_rain(body: impl FnOnce(&AtomicU32)) -> u32 {
+    const RAISERS: usize = 3;
+
     let over = AtomicBool::new(false);
+    let raised = AtomicU32::new(0);
     thread::scope(|scope| {
-        let raisers = [(); RAISERS].map(|()| {
+        let _over = Over(&over);
+        for _ in 0..RAISERS {
             scope.spawn(|| {
-                let mut raised = 0;
                 while !over.load(Ordering::Relaxed) {
                     raise(SIGUSR1, 1);
-                    raised += 1;
+                    raised.fetch_add(1, Ordering::Release);
                 }
-                raised
-            })
-        });
-        body();
-        over.store(true, Ordering::Relaxed);
-        raisers.map(|raiser| raiser.join().unwrap()).iter().sum()
-    })
+            });
+        }
+        while raised.load(Ordering::Acquire) == 0 {
+            thread::yield_now();
+        }
+        body(&raised);
+    });
+    raised.into_inner()
+}
+
+fn total(signals: &mut Signals) -> u32 {
+    drained(signals).iter().map(|&(_, times)| times).sum()
 }
 
 rig::tests_in_own_processes! {
-    fn receivers_come_and_go() {
+    fn a_handler_that_is_late_does_not_write_to_a_reused_descriptor() {
+        // Keeps the handler installed.
         let mut keeper = Signals::new().unwrap();
         keeper.watch(SIGUSR1).unwrap();
-        let raised = while_signals_rain(|| {
-            for round in 0..400 {
+        let mut reused = VecDeque::new();
+        let raised = while_signals_rain(|_| {
+            for _ in 0..1_000 {
                 let mut signals = Signals::new().unwrap();
                 signals.watch(SIGUSR1).unwrap();
-                signals.watch(SIGUSR2).unwrap();
-                if round % 3 == 0 {
-                    signals.unwatch(SIGUSR1).unwrap();
-                    signals.watch(SIGUSR1).unwrap();
-                }
-                if round % 5 == 0 {
-                    // Until something comes.
-                    while drained(&mut signals).is_empty() {}
-                }
-                drop(signals);
-                // These have the numbers of the pipe that was closed. A handler that is late would write here.
-                let reused = pipe(PipeFlags::NONBLOCK).unwrap();
+                // The other threads run, and stop in the midst of the handler.
                 thread::yield_now();
-                assert!(!readable(&reused.reader));
+                drop(signals);
+                // This has the numbers of the pipe that was closed.
+                reused.push_back(pipe(PipeFlags::NONBLOCK).unwrap());
+                if reused.len() == 100 {
+                    assert!(!readable(reused.pop_front().unwrap().reader));
+                }
             }
         });
+        for pipe in reused {
+            assert!(!readable(pipe.reader));
+        }
         // And the one that stayed has missed nothing.
-        let total: u32 = drained(&mut keeper).iter().map(|&(_, times)| times).sum();
-        assert_eq!(total, raised);
-        assert!(raised > 0);
-    }
-
-    fn a_receiver_drains_while_it_is_written_to() {
-        let mut signals = Signals::new().unwrap();
-        signals.watch(SIGUSR1).unwrap();
-        let mut total = 0;
-        let raised = while_signals_rain(|| {
-            for _ in 0..5_000 {
-                total += drained(&mut signals).iter().map(|&(_, times)| times).sum::<u32>();
-            }
-        });
-        total += drained(&mut signals).iter().map(|&(_, times)| times).sum::<u32>();
-        assert_eq!(total, raised);
+        assert_eq!(total(&mut keeper), raised);
     }
 
     fn a_delivery_in_the_midst_of_a_drain_wakes_again() {
-        const ROUNDS: u32 = 5_000;
+        const ROUNDS: u32 = 20_000;
         let mut signals = Signals::new().unwrap();
         signals.watch(SIGUSR1).unwrap();
+        let over = AtomicBool::new(false);
+        let raised = AtomicU32::new(0);
         let seen = AtomicU32::new(0);
         thread::scope(|scope| {
+            let _over = Over(&over);
             scope.spawn(|| {
-                for round in 0..ROUNDS {
-                    // The first wakes the other thread, the second meets it draining.
-                    raise(SIGUSR1, 2);
-                    while seen.load(Ordering::Relaxed) < 2 * (round + 1) {
+                for round in 1..=ROUNDS {
+                    raise(SIGUSR1, 1);
+                    raised.store(round, Ordering::Release);
+                    while seen.load(Ordering::Relaxed) < round && !over.load(Ordering::Relaxed) {
                         thread::yield_now();
                     }
                 }
             });
-            while seen.load(Ordering::Relaxed) < 2 * ROUNDS {
-                assert!(readable_within(&signals, Duration::from_secs(60)), "a delivery was left behind");
-                signals
-                    .drain(|_, times| {
-                        seen.fetch_add(times, Ordering::Relaxed);
-                    })
-                    .unwrap();
+            // Draining all the time, so that some deliveries come in the midst of it.
+            let mut drained = 0;
+            while drained < ROUNDS {
+                drained += total(&mut signals);
+                if drained < raised.load(Ordering::Acquire) {
+                    assert!(readable(&signals), "a delivery was left behind");
+                }
+                seen.store(drained, Ordering::Relaxed);
             }
         });
     }
 
-    fn reinit_without_a_fork_is_safe_and_loses_no_wake_up() {
+    fn watching_and_unwatching_loses_nothing_for_others() {
+        let mut keeper = Signals::new().unwrap();
+        keeper.watch(SIGUSR1).unwrap();
+        let raised = while_signals_rain(|_| {
+            let mut signals = Signals::new().unwrap();
+            for _ in 0..2_000 {
+                signals.watch(SIGUSR1).unwrap();
+                signals.watch(SIGUSR2).unwrap();
+                signals.unwatch(SIGUSR1).unwrap();
+                signals.unwatch(SIGUSR2).unwrap();
+            }
+        });
+        assert_eq!(total(&mut keeper), raised);
+    }
+
+    fn reinit_without_a_fork_loses_no_wake_up() {
         let mut signals = Signals::new().unwrap();
         signals.watch(SIGUSR1).unwrap();
-        while_signals_rain(|| {
+        // A signal that comes when nothing is watched would end the process.
+        let mut keeper = Signals::new().unwrap();
+        keeper.watch(SIGUSR1).unwrap();
+        while_signals_rain(|_| {
             for _ in 0..100 {
                 signals.reinit().unwrap();
-                // Whatever is counted must have made it readable.
                 while !readable(&signals) {
                     thread::yield_now();
                 }
@@ -139,6 +160,7 @@ rig::tests_in_own_processes! {
     fn children_are_forked_in_the_midst() {
         let over = AtomicBool::new(false);
         thread::scope(|scope| {
+            let _over = Over(&over);
             for _ in 0..2 {
                 scope.spawn(|| {
                     while !over.load(Ordering::Relaxed) {
@@ -169,13 +191,12 @@ rig::tests_in_own_processes! {
                 child.succeed();
             }
             assert!(!readable(&inherited));
-            over.store(true, Ordering::Relaxed);
         });
     }
 }
 
 #[test]
-fn the_reused_pipe_would_show_a_write() {
+fn a_late_write_would_be_seen() {
     let reused = pipe(PipeFlags::NONBLOCK).unwrap();
     fdio::write(reused.writer.as_fd(), &[0]).unwrap();
     assert!(readable(&reused.reader));

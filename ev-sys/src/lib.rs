@@ -2,13 +2,13 @@
 //!
 //! | module | what | where |
 //! |---|---|---|
-//! | [`epoll`] | `epoll_create1`, `epoll_ctl`, `epoll_wait`, `epoll_pwait2` | Linux, Android |
+//! | `epoll` | `epoll_create1`, `epoll_ctl`, `epoll_wait`, `epoll_pwait2` | Linux, Android |
 //! | [`poll`] | `ppoll`, `poll` | every Unix |
 //! | [`select`] | `pselect` with sets of any length | every Unix |
 //! | `kqueue` | `kqueue`, `kevent` | BSD, macOS; Linux with the feature `libkqueue` |
-//! | [`eventfd`], [`pipe`], [`socketpair`] | channels to wake a sleeping loop by | see each |
+//! | `eventfd`, [`pipe`], [`socketpair`] | channels to wake a sleeping loop by | see each |
 //! | [`signal`] | dispositions, masks, `signalfd` | every Unix, see there |
-//! | [`timerfd`] | timers read like files | Linux, Android |
+//! | `timerfd` | timers read like files | Linux, Android |
 //! | [`clock`] | `clock_gettime` | every Unix |
 //! | [`fdio`] | `read` and `write` on borrowed descriptors | every Unix |
 //! | [`socket`], [`process`] | the few calls about sockets and processes that `std` leaves out | every Unix |

@@ -59,7 +59,8 @@ fn check(workspace: &Workspace, toolchain: &Toolchain, targets: &[&str], options
     let mut command = Command::new(&toolchain.cargo);
     command
         .current_dir(workspace.root())
-        .args(["--quiet", "check", "--lib"])
+        .env("CARGO_TERM_QUIET", "true")
+        .args(["check", "--lib"])
         .args(options);
     for package in workspace.libraries() {
         command.args(["--package", &package.name]);

@@ -44,7 +44,12 @@ pub(crate) fn run(workspace: &Workspace) -> Result {
             .collect();
         for features in combinations(package, singles) {
             let mut command = choose(workspace, "check", package, &features);
-            failed += report("check", package, &features, process::run_silent(command.arg("--tests")))?;
+            failed += report(
+                "check",
+                package,
+                &features,
+                process::run_silent(command.args(["--lib", "--tests"])),
+            )?;
         }
     }
     for (package, features) in TESTED {

@@ -19,7 +19,11 @@ const POLL: Duration = Duration::from_millis(10);
 /// The cargo that runs this program, at the root of the workspace, with its progress reports turned off.
 pub(crate) fn cargo(workspace: &Workspace, subcommand: &str) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(workspace.root()).args(["--quiet", subcommand]);
+    // As a variable it reaches the cargo inside of `cargo clippy` too, and does not silence the findings of `cargo fmt`.
+    command
+        .current_dir(workspace.root())
+        .env("CARGO_TERM_QUIET", "true")
+        .arg(subcommand);
     command
 }
 

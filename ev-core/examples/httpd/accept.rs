@@ -53,9 +53,11 @@ pub(crate) trait Host: Sized + 'static {
     fn stop(cx: &mut Context<'_, Self>);
 }
 
-/// How many connections there may be.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+/// Where connections come in, and how many there may be.
+#[derive(Debug)]
+pub(crate) struct Entrance {
+    pub(crate) listener: TcpListener,
+    /// The most connections that are open at once.
     pub(crate) connections: usize,
     /// The process's limit on open descriptors.
     pub(crate) descriptors: u64,
@@ -67,9 +69,9 @@ pub(crate) struct Limits {
 /// # Errors
 ///
 /// The kernel's.
-pub(crate) fn start<H: Host>(lp: &mut EventLoop<H>, listener: TcpListener, limits: Limits) -> io::Result<()> {
+pub(crate) fn start<H: Host>(lp: &mut EventLoop<H>, entrance: Entrance) -> io::Result<()> {
     let gate = Arc::new(Gate::default());
-    let door = open(lp, listener, limits, &gate)?;
+    let door = open(lp, entrance, &gate)?;
     for signal in [SIGINT, SIGTERM] {
         let gate = Arc::clone(&gate);
         lp.insert(Signal::new(signal), move |cx, (), _| {
@@ -85,17 +87,18 @@ pub(crate) fn start<H: Host>(lp: &mut EventLoop<H>, listener: TcpListener, limit
 
 /// Inserts the event that accepts. When it becomes active with the gate closed, it has the connections ended, removes
 /// itself, and stops the loop as soon as all are closed.
-fn open<H: Host>(
-    lp: &mut EventLoop<H>,
-    listener: TcpListener,
-    limits: Limits,
-    gate: &Arc<Gate>,
-) -> io::Result<EventKey> {
+pub(crate) fn open<H: Host>(lp: &mut EventLoop<H>, entrance: Entrance, gate: &Arc<Gate>) -> io::Result<EventKey> {
+    let Entrance {
+        listener,
+        connections,
+        descriptors,
+    } = entrance;
     listener.set_nonblocking(true)?;
     let mut door = Door {
         gate: Arc::clone(gate),
         remote: lp.remote()?,
-        limits,
+        connections,
+        descriptors,
         retry: None,
     };
     let key = lp.insert(Io::new(listener, Interest::READ), move |cx, listener, fired| {
@@ -111,7 +114,8 @@ fn open<H: Host>(
 struct Door<H> {
     gate: Arc<Gate>,
     remote: Remote<H>,
-    limits: Limits,
+    connections: usize,
+    descriptors: u64,
     /// The timer that opens it again.
     retry: Option<EventKey>,
 }
@@ -125,7 +129,7 @@ impl<H: Host> Door<H> {
         }
         for _ in 0..BURST {
             let open = self.gate.open();
-            if open >= self.limits.connections {
+            if open >= self.connections {
                 return self.pause(cx, key, open - 1);
             }
             match self.next(listener) {
@@ -165,7 +169,7 @@ impl<H: Host> Door<H> {
 
     /// Whether descriptors run short. The kernel gives the lowest free number: a high one tells that few are left.
     fn is_scarce(&self, guest: &Guest) -> bool {
-        guest.as_fd().as_raw_fd() as u64 + SPARE >= self.limits.descriptors
+        guest.as_fd().as_raw_fd() as u64 + SPARE >= self.descriptors
     }
 
     /// Accepts no more until at most `open` connections are open.
@@ -189,7 +193,7 @@ impl<H: Host> Door<H> {
 
     fn shut(&self, cx: &mut Context<'_, H>, listener: &TcpListener, key: EventKey) {
         // Whom the kernel has accepted already may have sent a request.
-        while self.gate.open() < self.limits.connections
+        while self.gate.open() < self.connections
             && let Ok(guest) = self.next(listener)
         {
             H::admit(cx, guest);
@@ -198,5 +202,105 @@ impl<H: Host> Door<H> {
         let _ = cx.remove(key);
         let remote = self.remote.clone();
         self.gate.when(0, move || drop(remote.stop()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ev_core::{Outcome, RunMode};
+
+    use super::*;
+
+    /// Lets the guests wait.
+    #[derive(Default)]
+    struct Lobby {
+        guests: Vec<Guest>,
+        /// How many were there when the loop was to end.
+        stopped_with: Option<usize>,
+    }
+
+    impl Host for Lobby {
+        fn admit(cx: &mut Context<'_, Self>, guest: Guest) {
+            cx.state.guests.push(guest);
+        }
+
+        fn stop(cx: &mut Context<'_, Self>) {
+            cx.state.stopped_with = Some(cx.state.guests.len());
+            cx.state.guests.clear();
+        }
+    }
+
+    struct House {
+        lp: EventLoop<Lobby>,
+        lobby: Lobby,
+        gate: Arc<Gate>,
+        door: EventKey,
+        /// Connections that the kernel has accepted.
+        _peers: Vec<TcpStream>,
+    }
+
+    impl House {
+        fn new(peers: usize, connections: usize, descriptors: u64) -> Self {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            let entrance = Entrance {
+                listener,
+                connections,
+                descriptors,
+            };
+            let mut lp = EventLoop::new().unwrap();
+            let gate = Arc::new(Gate::default());
+            let door = open(&mut lp, entrance, &gate).unwrap();
+            Self {
+                lp,
+                lobby: Lobby::default(),
+                gate,
+                door,
+                _peers: (0..peers).map(|_| TcpStream::connect(address).unwrap()).collect(),
+            }
+        }
+
+        /// Runs until so many guests are there.
+        fn run_until(&mut self, guests: usize) {
+            while self.lobby.guests.len() < guests {
+                self.lp.run_with(RunMode::ONCE, &mut self.lobby).unwrap();
+            }
+            self.lp.run_with(RunMode::NON_BLOCKING, &mut self.lobby).unwrap();
+            assert_eq!(self.lobby.guests.len(), guests);
+        }
+    }
+
+    #[test]
+    fn no_more_are_let_in_than_allowed() {
+        let mut house = House::new(4, 2, u64::MAX);
+        house.run_until(2);
+        house.lobby.guests.pop();
+        house.run_until(2);
+        house.lobby.guests.clear();
+        house.run_until(1);
+    }
+
+    #[test]
+    fn the_last_descriptors_are_left_alone() {
+        let mut house = House::new(2, 100, SPARE);
+        house.run_until(1);
+        house.lobby.guests.clear();
+        house.run_until(1);
+    }
+
+    #[test]
+    fn a_closed_gate_ends_the_loop_after_the_last_guest() {
+        for connections in [100, 1] {
+            let mut house = House::new(2, connections, u64::MAX);
+            if connections == 1 {
+                house.run_until(1);
+            }
+            assert!(!house.gate.close());
+            house.lp.activate(house.door, Causes::empty()).unwrap();
+            let outcome = house.lp.run_with(RunMode::FOREVER, &mut house.lobby).unwrap();
+            assert_eq!(outcome, Outcome::Stopped);
+            assert_eq!(house.lobby.stopped_with, Some(connections.min(2)));
+            assert!(!house.lp.contains(house.door));
+        }
     }
 }

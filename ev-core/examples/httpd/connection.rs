@@ -34,6 +34,9 @@ const LINGER: Duration = Duration::from_secs(2);
 /// How much a peer that was refused may go on sending.
 const LINGER_BOUND: usize = 256 * 1024;
 
+/// For how long a connection without a request stays open when the server stops: one may be on its way.
+const GRACE: Duration = Duration::from_millis(200);
+
 /// What to do next.
 #[derive(Debug)]
 pub(crate) enum Step {
@@ -43,8 +46,6 @@ pub(crate) enum Step {
     Write,
     /// Read and report with [`Connection::received`] or [`Connection::ended`].
     Read,
-    /// Read in the same way, and close if nothing is there.
-    LastRead,
     /// Wait until the job is done.
     Wait,
     /// Shut down the direction to the peer, and go on.
@@ -140,12 +141,14 @@ impl Connection {
             }
             Some(End::Close) => return Step::Close,
             None if self.ended => return Step::Close,
-            None if self.stopping && idle => return Step::LastRead,
             None => {}
         }
         self.output.release();
         if idle {
             self.input.release();
+            if self.stopping {
+                self.deadline.get_or_insert(now.saturating_add(GRACE));
+            }
         } else {
             self.deadline.get_or_insert(now.saturating_add(self.header_timeout));
         }
@@ -229,10 +232,14 @@ impl Connection {
     pub(crate) fn received(&mut self, bytes: &[u8]) {
         if let Phase::Lingering(left) = &mut self.phase {
             *left = left.saturating_sub(bytes.len());
-        } else {
-            self.input.tail().extend_from_slice(bytes);
-            self.fresh = true;
+            return;
         }
+        if self.input.is_empty() {
+            // The first bytes of a request, which has a deadline of its own.
+            self.deadline = None;
+        }
+        self.input.tail().extend_from_slice(bytes);
+        self.fresh = true;
     }
 
     /// The peer sends no more. What it has asked for is still answered.
@@ -240,7 +247,8 @@ impl Connection {
         self.ended = true;
     }
 
-    /// The server stops. What has come is still answered: all complete requests or, if there is none, one that has begun.
+    /// The server stops. What has come is still answered, and what comes in a moment: all complete requests or, if there
+    /// is none, the one that has begun.
     pub(crate) fn stop(&mut self) {
         self.stopping = true;
     }
@@ -251,8 +259,8 @@ impl Connection {
     }
 
     /// The point that ends the connection's patience, where progress does not put it off: a request that has begun has
-    /// to be complete by then, or lingering is over. `None`: the idle timeout is all there is. While a job is out there
-    /// is none.
+    /// to be complete by then, lingering is over, or the server that stops waits no more. `None`: the idle timeout is all
+    /// there is. While a job is out there is none.
     pub(crate) fn deadline(&self) -> Option<Time> {
         self.deadline
     }
@@ -262,7 +270,7 @@ impl Connection {
         match self.phase {
             // The disk is slow, not the peer.
             Phase::Busy => Step::Wait,
-            Phase::Serving if self.deadline.is_some() => {
+            Phase::Serving if self.deadline.is_some() && !self.input.is_empty() => {
                 self.input = Buffer::default();
                 self.fresh = false;
                 self.phase = Phase::Busy;
@@ -537,11 +545,22 @@ mod tests {
     }
 
     #[test]
-    fn stopping_closes_what_is_idle() {
+    fn stopping_closes_what_is_idle_in_a_moment() {
         let mut peer = Peer::new();
         peer.connection.stop();
-        assert!(matches!(peer.next(), Step::LastRead));
-        assert_eq!(target(peer.send(GET)), "/a");
+        assert!(matches!(peer.next(), Step::Read));
+        assert_eq!(peer.left(0), Some(0));
+        assert!(matches!(peer.connection.expired(), Step::Close));
+    }
+
+    #[test]
+    fn stopping_answers_what_comes_in_a_moment() {
+        let mut peer = Peer::new();
+        peer.connection.stop();
+        assert!(matches!(peer.next(), Step::Read));
+        assert!(matches!(peer.send("GET"), Step::Read));
+        assert_eq!(peer.left(0), Some(HEADER_TIMEOUT.as_secs()));
+        assert!(!keeps_alive(&peer.send(&GET[3..])));
     }
 
     #[test]
@@ -551,7 +570,7 @@ mod tests {
         peer.connection.stop();
         assert!(matches!(peer.next(), Step::Wait));
         assert!(matches!(peer.answer(b"answer"), Step::Write));
-        assert!(matches!(peer.flush(), Step::LastRead));
+        assert!(matches!(peer.flush(), Step::Read));
     }
 
     #[test]

@@ -85,3 +85,55 @@ impl fmt::Debug for Bell {
         f.debug_struct("Bell").field("at", &self.at).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{self, Receiver};
+
+    use super::*;
+
+    /// A gate with so many connections, and a bell that is to ring at `at`.
+    fn gate(open: usize, at: usize) -> (Vec<Ticket>, Receiver<()>) {
+        let gate = Arc::new(Gate::default());
+        let tickets = (0..open).map(|_| gate.enter()).collect();
+        let (ring, rung) = mpsc::channel();
+        gate.when(at, move || ring.send(()).unwrap());
+        (tickets, rung)
+    }
+
+    #[test]
+    fn the_bell_rings_once_when_enough_have_left() {
+        let (mut tickets, rung) = gate(3, 1);
+        tickets.pop();
+        assert!(rung.try_recv().is_err());
+        tickets.pop();
+        rung.try_recv().unwrap();
+        tickets.pop();
+        assert!(rung.try_recv().is_err());
+    }
+
+    #[test]
+    fn the_bell_rings_at_once_when_enough_have_left_already() {
+        let (_tickets, rung) = gate(2, 2);
+        rung.try_recv().unwrap();
+    }
+
+    #[test]
+    fn whoever_rings_may_use_the_gate() {
+        let gate = Arc::new(Gate::default());
+        let ticket = gate.enter();
+        let (ring, rung) = mpsc::channel();
+        let own = Arc::clone(&gate);
+        gate.when(0, move || ring.send(own.open()).unwrap());
+        drop(ticket);
+        assert_eq!(rung.try_recv(), Ok(0));
+    }
+
+    #[test]
+    fn a_gate_closes_once() {
+        let gate = Gate::default();
+        assert!(!gate.is_closed());
+        assert!(!gate.close());
+        assert!(gate.is_closed() && gate.close());
+    }
+}

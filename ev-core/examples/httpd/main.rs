@@ -73,8 +73,6 @@ fn main() -> ExitCode {
 
 /// Opens what the command line names; an error says which of it is wrong.
 fn open(options: &Options) -> Result<(TcpListener, Arc<Path>), String> {
-    // With the limit it has there are fewer connections, that is all.
-    let _ = ev_sys::process::raise_descriptor_limit();
     let wrong = |name: &str, error: io::Error| format!("{name}: {error}");
     let root = options
         .root

@@ -45,13 +45,12 @@ pub(crate) fn pump(
         match step {
             Step::Run(job) => run(connection, job),
             Step::Read if reads == 1 => return Pause::Readable,
-            Step::Read | Step::LastRead => match retry(|| stream.read(buffer)) {
+            Step::Read => match retry(|| stream.read(buffer)) {
                 Ok(0) => connection.ended(),
                 Ok(count) => {
                     connection.received(&buffer[..count]);
                     reads += 1;
                 }
-                Err(_) if matches!(step, Step::LastRead) => return Pause::Closed,
                 Err(error) => return pause(&error, Pause::Readable),
             },
             Step::Write if writes == MAX_WRITES => return Pause::Writable,
@@ -211,24 +210,6 @@ mod tests {
         assert_eq!(served.pump_while(Pause::Writable), Pause::Closed);
         drop(served.stream);
         assert!(reader.join().unwrap() > LARGE as u64);
-    }
-
-    #[test]
-    fn a_last_read_finds_something_or_ends() {
-        for request in [false, true] {
-            let mut served = Served::new();
-            if request {
-                served.peer.write_all(b"GET /small HTTP/1.0\r\n\r\n").unwrap();
-                while served.stream.peek(&mut [0]).is_err() {}
-            }
-            served.connection.stop();
-            let pause = served.pump();
-            // After an answer the peer is told that this was the end, and waited for.
-            assert_eq!(pause, if request { Pause::Readable } else { Pause::Closed });
-            drop(served.stream);
-            let text = io::read_to_string(served.peer).unwrap();
-            assert_eq!(text.ends_with("\r\n\r\ncontent"), request, "{text}");
-        }
     }
 
     #[test]

@@ -166,3 +166,175 @@ fn close(cx: &mut Context<'_, Server>, key: EventKey) {
     // That drops the guest when the callback returns.
     let _ = cx.remove(key);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, BufReader, Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::time::Duration;
+    use std::{fs, thread};
+
+    use ev_core::RunMode;
+
+    use super::*;
+    use crate::accept::{self, Entrance};
+    use crate::args::Shape;
+    use crate::gate::Gate;
+    use crate::jobs::Pool;
+    use crate::scratch::Scratch;
+    use crate::site::Site;
+
+    const LARGE: usize = 4 << 20;
+    const GET: &str = "GET /small HTTP/1.1\r\nHost: a\r\n\r\n";
+
+    /// A peer of the server, and the one who may stop it.
+    struct Client {
+        stream: BufReader<TcpStream>,
+        stop: Box<dyn Fn() + Send>,
+    }
+
+    impl Client {
+        fn send(&mut self, text: &str) {
+            self.stream.get_mut().write_all(text.as_bytes()).unwrap();
+        }
+
+        /// Reads until the text ends so.
+        fn expect(&mut self, end: &str) -> String {
+            let mut text = String::new();
+            while !text.ends_with(end) {
+                let mut byte = [0];
+                self.stream.read_exact(&mut byte).unwrap();
+                text.push(byte[0].into());
+            }
+            text
+        }
+
+        /// Reads to the end of the stream.
+        fn expect_end(&mut self) -> Vec<u8> {
+            let mut bytes = Vec::new();
+            self.stream.read_to_end(&mut bytes).unwrap();
+            bytes
+        }
+    }
+
+    /// Serves a client, with the jobs done in both ways, until it has stopped the server.
+    fn serve(timeouts: Timeouts, client: fn(&mut Client)) {
+        let scratch = Scratch::new();
+        fs::write(scratch.path().join("small"), "content").unwrap();
+        fs::write(scratch.path().join("large"), vec![b'x'; LARGE]).unwrap();
+        for shape in [Shape::Single, Shape::Pool] {
+            let options = Options {
+                shape,
+                timeouts,
+                ..Options::default()
+            };
+            serve_once(&options, scratch.path().into(), client).unwrap();
+        }
+    }
+
+    fn serve_once(options: &Options, root: Arc<Path>, client: fn(&mut Client)) -> io::Result<()> {
+        let mut lp = EventLoop::new()?;
+        let remote = lp.remote()?;
+        let (pool, jobs) = match options.shape {
+            Shape::Pool => Pool::start(2, &root, &remote).map(|(pool, jobs)| (Some(pool), jobs))?,
+            _ => (None, Jobs::Here(Site::new(root))),
+        };
+        let mut server = Server::new(&mut lp, options, jobs)?;
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let stream = BufReader::new(TcpStream::connect(listener.local_addr()?)?);
+        let entrance = Entrance {
+            listener,
+            connections: 1,
+            descriptors: u64::MAX,
+        };
+        let gate = Arc::new(Gate::default());
+        let door = accept::open(&mut lp, entrance, &gate)?;
+        let stop = Box::new(move || {
+            gate.close();
+            // Stale when it is not the first time.
+            let _ = remote.post(move |cx| drop(cx.activate(door, Causes::empty())));
+        });
+        let thread = thread::spawn(move || {
+            let mut peer = Client { stream, stop };
+            client(&mut peer);
+            (peer.stop)();
+        });
+        lp.run_with(RunMode::FOREVER, &mut server)?;
+        thread.join().expect("the client is content");
+        assert!(server.open.is_empty());
+        drop(server);
+        if let Some(pool) = pool {
+            pool.join();
+        }
+        Ok(())
+    }
+
+    fn patient() -> Timeouts {
+        Options::default().timeouts
+    }
+
+    #[test]
+    fn requests_are_answered_on_one_connection() {
+        serve(patient(), |client| {
+            client.send(GET);
+            client.expect("\r\n\r\ncontent");
+            client.send(&GET.repeat(3));
+            for _ in 0..3 {
+                client.expect("\r\n\r\ncontent");
+            }
+        });
+    }
+
+    #[test]
+    fn a_request_may_come_while_another_is_answered() {
+        serve(patient(), |client| {
+            client.send("GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
+            client.expect("\r\n\r\nx");
+            client.send(GET);
+            assert!(client.expect("\r\n\r\ncontent").starts_with(&"x".repeat(LARGE - 1)));
+        });
+    }
+
+    #[test]
+    fn stopping_loses_nothing_of_an_answer() {
+        serve(patient(), |client| {
+            client.send("GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
+            client.expect("\r\n\r\nx");
+            (client.stop)();
+            assert_eq!(client.expect_end().len(), LARGE - 1);
+        });
+    }
+
+    #[test]
+    fn stopping_ends_an_idle_connection() {
+        serve(patient(), |client| {
+            client.send(GET);
+            client.expect("\r\n\r\ncontent");
+            (client.stop)();
+            assert!(client.expect_end().is_empty());
+        });
+    }
+
+    #[test]
+    fn a_request_that_does_not_come_to_its_end_is_refused() {
+        let timeouts = Timeouts {
+            header: Duration::from_millis(1),
+            ..patient()
+        };
+        serve(timeouts, |client| {
+            client.send("GET / HTTP");
+            assert!(client.expect_end().starts_with(b"HTTP/1.1 408 "));
+        });
+    }
+
+    #[test]
+    fn a_connection_that_nobody_uses_is_closed() {
+        let timeouts = Timeouts {
+            idle: Duration::from_millis(1),
+            ..patient()
+        };
+        serve(timeouts, |client| assert!(client.expect_end().is_empty()));
+    }
+}

@@ -15,8 +15,9 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
 use ev_core::{Context, EventLoop, Remote, RunMode};
+use ev_sys::process::raise_descriptor_limit;
 
-use crate::accept::{self, Guest, Host, Limits};
+use crate::accept::{self, Entrance, Guest, Host};
 use crate::args::{Options, Shape};
 use crate::jobs::{Jobs, Pool};
 use crate::serve::Server;
@@ -28,49 +29,50 @@ use crate::site::Site;
 ///
 /// The kernel's.
 pub(crate) fn run(options: &Options, listener: TcpListener, root: &Arc<Path>) -> io::Result<()> {
+    let entrance = Entrance {
+        listener,
+        connections: options.max_connections.get(),
+        descriptors: raise_descriptor_limit().unwrap_or(u64::MAX),
+    };
     match options.shape {
-        Shape::Single => single(options, listener, root),
-        Shape::Pool => pool(options, listener, root),
-        Shape::Multi => multi(options, listener, root),
+        Shape::Single => single(options, entrance, root),
+        Shape::Pool => pool(options, entrance, root),
+        Shape::Multi => multi(options, entrance, root),
     }
 }
 
-fn single(options: &Options, listener: TcpListener, root: &Arc<Path>) -> io::Result<()> {
+fn single(options: &Options, entrance: Entrance, root: &Arc<Path>) -> io::Result<()> {
     let mut lp = EventLoop::new()?;
     let mut server = Server::new(&mut lp, options, Jobs::Here(Site::new(Arc::clone(root))))?;
-    host(&mut lp, &mut server, options, listener)
+    host(&mut lp, &mut server, options, entrance)
 }
 
-fn pool(options: &Options, listener: TcpListener, root: &Arc<Path>) -> io::Result<()> {
+fn pool(options: &Options, entrance: Entrance, root: &Arc<Path>) -> io::Result<()> {
     let mut lp = EventLoop::new()?;
     let (pool, jobs) = Pool::start(threads(options), root, &lp.remote()?)?;
     let mut server = Server::new(&mut lp, options, jobs)?;
-    let ended = host(&mut lp, &mut server, options, listener);
+    let ended = host(&mut lp, &mut server, options, entrance);
     drop(server);
     pool.join();
     ended
 }
 
-fn multi(options: &Options, listener: TcpListener, root: &Arc<Path>) -> io::Result<()> {
+fn multi(options: &Options, entrance: Entrance, root: &Arc<Path>) -> io::Result<()> {
     let mut lp = EventLoop::new()?;
     let remote = lp.remote()?;
     let members = (0..threads(options))
         .map(|number| Member::start(number, options, root, &remote))
         .collect::<io::Result<_>>()?;
     let mut fleet = Fleet { members, next: 0 };
-    let ended = host(&mut lp, &mut fleet, options, listener);
+    let ended = host(&mut lp, &mut fleet, options, entrance);
     let members: Vec<io::Result<()>> = fleet.members.into_iter().map(Member::end).collect();
     members.into_iter().chain([ended]).collect()
 }
 
 /// Runs the loop that accepts.
-fn host<H: Host>(lp: &mut EventLoop<H>, host: &mut H, options: &Options, listener: TcpListener) -> io::Result<()> {
-    let address = listener.local_addr()?;
-    let limits = Limits {
-        connections: options.max_connections.get(),
-        descriptors: ev_sys::process::raise_descriptor_limit().unwrap_or(u64::MAX),
-    };
-    accept::start(lp, listener, limits)?;
+fn host<H: Host>(lp: &mut EventLoop<H>, host: &mut H, options: &Options, entrance: Entrance) -> io::Result<()> {
+    let address = entrance.listener.local_addr()?;
+    accept::start(lp, entrance)?;
     // Serving does not depend on somebody reading this.
     let _ = writeln!(io::stdout(), "serving {} at http://{address}/", options.root.display());
     lp.run_with(RunMode::FOREVER, host)?;

@@ -147,7 +147,9 @@ impl<B: Backend> LoopHandle<B> {
         let mut state = self.shared.monitor.lock();
         let running = state.engine()?.running() == Some(key);
         let runner = state.owner.filter(|&owner| running && owner != thread::current().id());
-        let waiting = runner.map(|runner| waits::enter(runner, self.shared.id())).transpose()?;
+        let waiting = runner
+            .map(|runner| waits::enter(runner, self.shared.id()))
+            .transpose()?;
         let deleted = state.engine()?.delete(key);
         self.wake_for(&state);
         if let Some(waiting) = waiting {

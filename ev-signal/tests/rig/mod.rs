@@ -5,7 +5,8 @@ use std::env;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::process::{Command, exit};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use ev_signal::Signals;
 use ev_sys::poll::{Events, PollFd, poll};
@@ -53,14 +54,12 @@ pub(crate) fn in_fork(body: impl FnOnce()) {
 #[must_use = "the child must be waited for"]
 pub(crate) struct Child(libc::pid_t);
 
-/// Starts `body` in a child made by `fork`, which is killed if it takes a minute.
+/// Starts `body` in a child made by `fork`.
 pub(crate) fn fork(body: impl FnOnce()) -> Child {
     // SAFETY: glibc's and musl's `fork` leave the child an allocator in working order; the child runs `body` and ends.
     match unsafe { libc::fork() } {
         -1 => panic!("{}", io::Error::last_os_error()),
         0 => {
-            // SAFETY: `alarm` takes an integer.
-            unsafe { libc::alarm(60) };
             let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
             exit(i32::from(outcome.is_err()));
         }
@@ -69,15 +68,18 @@ pub(crate) fn fork(body: impl FnOnce()) -> Child {
 }
 
 impl Child {
+    /// Waits until the child has ended, and panics if it failed or is still there after half a minute.
     pub(crate) fn succeed(self) {
+        let deadline = Instant::now() + Duration::from_secs(30);
         let mut status = 0;
-        loop {
-            // SAFETY: `status` is valid for writes.
-            let waited = unsafe { libc::waitpid(self.0, &raw mut status, 0) };
-            if waited == self.0 {
-                break;
+        // SAFETY: `status` is valid for writes.
+        while unsafe { libc::waitpid(self.0, &raw mut status, libc::WNOHANG) } != self.0 {
+            if Instant::now() > deadline {
+                // SAFETY: `kill` takes integers; the child was not waited for, so the number is still its own.
+                unsafe { libc::kill(self.0, libc::SIGKILL) };
+                panic!("the child hangs");
             }
-            assert_eq!(io::Error::last_os_error().kind(), io::ErrorKind::Interrupted);
+            thread::sleep(Duration::from_micros(200));
         }
         assert_eq!(status, 0, "the child failed");
     }

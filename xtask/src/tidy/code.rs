@@ -9,8 +9,14 @@ use super::rust::{Source, find_word};
 /// Lines of code that a file should not go over, and that it must not.
 const SIZE: (usize, usize) = (400, 600);
 
-/// Where unsafe code may stand: these directories and files. The tests of signals fork and install handlers.
-pub(super) const UNSAFE: &[&str] = &["ev-sys", "ev-signal/src/handler.rs", "ev-signal/tests"];
+/// Where unsafe code may stand: these directories and files. Tests of signals fork and install handlers; one that counts
+/// allocations needs an allocator.
+pub(super) const UNSAFE: &[&str] = &[
+    "ev-sys",
+    "ev-signal/src/handler.rs",
+    "ev-signal/tests",
+    "ev-core/tests/allocations.rs",
+];
 
 /// Words of unfinished work, in comments as well. They are put together here so that this file passes.
 const UNFINISHED: &[&str] = &[concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")];
@@ -132,7 +138,7 @@ mod tests {
     #[test]
     fn unsafe_code_is_kept_in_its_places() {
         let text = "fn f() {\n    unsafe { g() }\n}\n";
-        let message = "unsafe code outside ev-sys, ev-signal/src/handler.rs, ev-signal/tests";
+        let message = format!("unsafe code outside {}", UNSAFE.join(", "));
         for path in [
             "ev-core/src/lib.rs",
             "ev-signal/src/lib.rs",

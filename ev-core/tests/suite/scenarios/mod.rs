@@ -33,7 +33,20 @@ macro_rules! scenarios {
 use scenarios;
 
 pub fn all() -> impl Iterator<Item = Scenario> {
-    [activation::ALL, errors::ALL, fork::ALL, io::ALL, lifecycle::ALL, ownership::ALL, panics::ALL, priorities::ALL, run::ALL, signals::ALL, threads::ALL, timers::ALL]
+    [
+        activation::ALL,
+        errors::ALL,
+        fork::ALL,
+        io::ALL,
+        lifecycle::ALL,
+        ownership::ALL,
+        panics::ALL,
+        priorities::ALL,
+        run::ALL,
+        signals::ALL,
+        threads::ALL,
+        timers::ALL,
+    ]
     .into_iter()
     .flatten()
     .copied()

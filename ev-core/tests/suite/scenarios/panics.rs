@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use ev_core::{Causes, Clock, Interest, Io, Outcome, Signal, SharedLoop, Timer, User};
+use ev_core::{Causes, Clock, Interest, Io, Outcome, SharedLoop, Signal, Timer, User};
 use ev_sys::signal::raise;
 
 use super::scenarios;

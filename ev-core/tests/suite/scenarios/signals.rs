@@ -290,9 +290,11 @@ fn activation_by_hand_joins_deliveries(cell: &Cell) -> Verdict {
     let mut lp = cell.open_with_priorities(2);
     let log = Log::new();
     let seen = log.clone();
-    let key = lp.events().insert(Signal::new(SIGUSR1).priority(1), move |_, (), fired| {
-        seen.push(fired.causes());
-    });
+    let key = lp
+        .events()
+        .insert(Signal::new(SIGUSR1).priority(1), move |_, (), fired| {
+            seen.push(fired.causes());
+        });
     lp.events().activate(key, Causes::WRITE).unwrap();
     send(SIGUSR1);
     send(SIGUSR1);

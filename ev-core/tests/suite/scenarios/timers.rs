@@ -17,6 +17,7 @@ const HOUR: Duration = Duration::from_hours(1);
 
 scenarios!("timers":
     never_early,
+    never_early_by_a_nanosecond,
     never_early_by_a_coarse_clock,
     never_early_when_added_in_a_callback,
     in_the_order_of_deadlines,
@@ -113,6 +114,34 @@ fn never_early(cell: &Cell) -> Verdict {
         &[1, 999, 123_456, 1_000_001].map(Duration::from_nanos),
     );
     Ok(())
+}
+
+/// Of deadlines a nanosecond apart a turn calls those up to its reading of the clock, that one included, and no further.
+fn never_early_by_a_nanosecond(cell: &Cell) -> Verdict {
+    const SPAN: u64 = 10_000;
+    let Loop::Local(mut lp) = cell.open() else {
+        return Err(Skip("a shared loop does not tell its turn's reading of the clock"));
+    };
+    // Until a turn's reading has come in the midst of them.
+    loop {
+        let log = Log::new();
+        let first = lp.now() + 20 * MILLISECOND;
+        for n in 0..SPAN {
+            let (seen, due) = (log.clone(), first + Duration::from_nanos(n));
+            lp.insert(Timer::at(due), move |cx, (), fired| {
+                seen.push(cx.now().as_nanos().checked_sub(due.as_nanos()));
+                cx.remove(fired.key()).unwrap();
+            })
+            .unwrap();
+        }
+        while lp.run_with(RunMode::ONCE | RunMode::NON_BLOCKING, &mut ()).unwrap() == Outcome::Passed {}
+        let lateness = log.take();
+        assert_eq!(lateness.len() as u64, SPAN);
+        assert!(lateness.iter().all(Option::is_some), "called early");
+        if lateness.contains(&Some(0)) {
+            return Ok(());
+        }
+    }
 }
 
 /// The same by a clock that ticks in milliseconds.
@@ -320,7 +349,7 @@ fn a_disarmed_period_activated_by_hand_counts_from_then(cell: &Cell) -> Verdict 
     let log = Log::new();
     let seen = log.clone();
     let key = lp.events().insert(Timer::every(HOUR).disarmed(), move |_, (), fired| {
-        seen.push(fired.causes())
+        seen.push(fired.causes());
     });
     let before = lp.events().read_clock();
     lp.events().activate(key, Causes::READ).unwrap();
@@ -529,7 +558,7 @@ fn a_deadline_pushed_back_ends_no_pass(cell: &Cell) -> Verdict {
     let seen = log.clone();
     let now = lp.events().read_clock();
     let key = lp.events().insert(Timer::at(now + MILLISECOND), move |cx, (), _| {
-        seen.push(cx.read_clock())
+        seen.push(cx.read_clock());
     });
     let mut last = now;
     for n in 2..=10 {
