@@ -315,6 +315,8 @@ fn readiness(event: &Event) -> Readiness {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd;
+
     use super::*;
 
     fn reports(waiter: &mut KqueueWaiter) -> Vec<(Tag, Readiness)> {
@@ -340,11 +342,21 @@ mod tests {
     #[test]
     fn a_broken_descriptor_that_is_removed_is_not_reported() {
         let (mut kqueue, mut waiter) = Kqueue::new().unwrap();
-        let (reader, _writer) = std::io::pipe().unwrap();
-        let fd = std::os::fd::AsRawFd::as_raw_fd(&reader);
-        let old = Some(Registration { interest: Interest::READ, mode: Mode::Level });
+        let (reader, _writer) = io::pipe().unwrap();
+        let fd = reader.as_raw_fd();
+        let old = Some(Registration {
+            interest: Interest::READ,
+            mode: Mode::Level,
+        });
         kqueue.broken.push((fd, Tag::from_bits(7)));
-        kqueue.update(&Change { fd, tag: Tag::from_bits(7), old, new: None }).unwrap();
+        kqueue
+            .update(&Change {
+                fd,
+                tag: Tag::from_bits(7),
+                old,
+                new: None,
+            })
+            .unwrap();
         kqueue.prepare(&mut waiter).unwrap();
         assert_eq!(waiter.wait(Some(Duration::ZERO)).unwrap(), 0);
     }

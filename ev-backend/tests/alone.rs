@@ -3,11 +3,11 @@
 #[expect(dead_code, reason = "the rig is made for the conformance tests")]
 mod rig;
 
-use std::io::{ErrorKind, Write, pipe};
-use std::process::{Command, exit};
+use std::io::pipe;
+use std::process::Command;
 
-use ev_backend::{Interest, Mode, Readiness, supported};
-use ev_sys::process::{self, Fork};
+use ev_backend::{Interest, Mode, supported};
+use ev_sys::process;
 use rig::{Reports, Rig};
 
 /// The same number on every system.
@@ -15,64 +15,20 @@ const SIGALRM: i32 = 14;
 
 fn main() {
     for name in supported() {
-        a_child_resets(Rig::named(name));
-        a_child_drops(Rig::named(name));
         signals_end_a_wait(Rig::named(name));
     }
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    for timeout in [ev_backend::EpollTimeout::Milliseconds, ev_backend::EpollTimeout::Timer] {
-        a_child_resets(Rig::epoll(timeout));
-        signals_end_a_wait(Rig::epoll(timeout));
-    }
-}
+    {
+        use ev_backend::EpollTimeout;
 
-/// Runs `work` in a child. Returns false where this process cannot fork: libkqueue has started a thread in it.
-fn in_a_child(rig: Rig, work: impl FnOnce(Rig)) -> Option<Rig> {
-    match process::fork() {
-        Ok(Fork::Child) => {
-            work(rig);
-            exit(0);
+        for timeout in [EpollTimeout::Milliseconds, EpollTimeout::Timer] {
+            signals_end_a_wait(Rig::epoll(timeout));
+            forking::a_child_resets(Rig::epoll(timeout));
         }
-        Ok(Fork::Parent(child)) => {
-            assert!(child.wait().expect("the child ends").success());
-            Some(rig)
+        for name in supported() {
+            forking::a_child_resets(Rig::named(name));
+            forking::a_child_drops(Rig::named(name));
         }
-        Err(error) => {
-            assert!(
-                matches!(error.kind(), ErrorKind::ResourceBusy | ErrorKind::Unsupported),
-                "{error}"
-            );
-            None
-        }
-    }
-}
-
-/// The child changes its own registrations, and none of the parent's.
-fn a_child_resets(mut rig: Rig) {
-    let (reader, mut writer) = pipe().unwrap();
-    writer.write_all(b"a").unwrap();
-    rig.set(&reader, 1, Interest::READ, Mode::Level);
-    let rig = in_a_child(rig, |mut rig| {
-        rig.reset();
-        assert_eq!(rig.now(), Reports::new());
-        rig.set(&reader, 2, Interest::READ, Mode::Level);
-        assert_eq!(rig.wait(None), Reports::from([(2, Readiness::READ)]));
-        rig.remove(&reader);
-        assert_eq!(rig.now(), Reports::new());
-        // The child's timer is not the parent's either.
-        rig.wait(Some(std::time::Duration::from_millis(2)));
-    });
-    if let Some(mut rig) = rig {
-        assert_eq!(rig.wait(None), Reports::from([(1, Readiness::READ)]));
-    }
-}
-
-fn a_child_drops(mut rig: Rig) {
-    let (reader, mut writer) = pipe().unwrap();
-    writer.write_all(b"a").unwrap();
-    rig.set(&reader, 1, Interest::READ, Mode::Level);
-    if let Some(mut rig) = in_a_child(rig, drop) {
-        assert_eq!(rig.wait(None), Reports::from([(1, Readiness::READ)]));
     }
 }
 
@@ -88,4 +44,63 @@ fn signals_end_a_wait(mut rig: Rig) {
     assert_eq!(rig.wait(None), Reports::new());
     alarms.kill().unwrap();
     alarms.wait().unwrap();
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod forking {
+    use std::io::{ErrorKind, Write, pipe};
+    use std::process::exit;
+    use std::time::Duration;
+
+    use ev_backend::{Interest, Mode, Readiness};
+    use ev_sys::process::{self, Fork};
+
+    use crate::rig::{Reports, Rig};
+
+    /// Runs `work` in a child, and gives the rig back when that is done. Gives nothing back where this process cannot
+    /// fork, because libkqueue has started a thread in it.
+    fn in_a_child(rig: Rig, work: impl FnOnce(Rig)) -> Option<Rig> {
+        match process::fork() {
+            Ok(Fork::Child) => {
+                work(rig);
+                exit(0);
+            }
+            Ok(Fork::Parent(child)) => {
+                assert!(child.wait().expect("the child ends").success());
+                Some(rig)
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::ResourceBusy);
+                assert!(cfg!(feature = "libkqueue"), "nothing else has started a thread");
+                None
+            }
+        }
+    }
+
+    /// The child changes its own registrations, and none of the parent's.
+    pub(crate) fn a_child_resets(mut rig: Rig) {
+        let (reader, mut writer) = pipe().unwrap();
+        writer.write_all(b"a").unwrap();
+        rig.set(&reader, 1, Interest::READ, Mode::Level);
+        let rig = in_a_child(rig, |mut rig| {
+            rig.reset();
+            assert_eq!(rig.now(), Reports::new());
+            rig.set(&reader, 2, Interest::READ, Mode::Level);
+            assert_eq!(rig.wait(None), Reports::from([(2, Readiness::READ)]));
+            rig.remove(&reader);
+            assert_eq!(rig.wait(Some(Duration::from_millis(2))), Reports::new());
+        });
+        if let Some(mut rig) = rig {
+            assert_eq!(rig.wait(None), Reports::from([(1, Readiness::READ)]));
+        }
+    }
+
+    pub(crate) fn a_child_drops(mut rig: Rig) {
+        let (reader, mut writer) = pipe().unwrap();
+        writer.write_all(b"a").unwrap();
+        rig.set(&reader, 1, Interest::READ, Mode::Level);
+        if let Some(mut rig) = in_a_child(rig, drop) {
+            assert_eq!(rig.wait(None), Reports::from([(1, Readiness::READ)]));
+        }
+    }
 }

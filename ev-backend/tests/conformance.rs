@@ -5,7 +5,7 @@ mod rig;
 use std::fs::File;
 use std::io::{Read, Write, pipe};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -565,34 +565,31 @@ fn closed_while_registered(rig: &mut Rig) {
 
 /// The number is another file's by the time of the update, which knows nothing of that.
 fn closed_and_reused(rig: &mut Rig) {
-    let (old, _old_writer) = pipe().unwrap();
-    let fd = old.as_raw_fd();
-    rig.set(&old, 1, READ, Mode::Level);
-    drop(old);
+    let fd = OwnedFd::from(pipe().unwrap().0);
+    rig.set(&fd, 1, READ, Mode::Level);
     let (new, mut writer) = pipe().unwrap();
-    assert_eq!(new.as_raw_fd(), fd, "the lowest number is given out anew");
+    fdio::replace(&fd, new.into()).unwrap();
     writer.write_all(b"a").unwrap();
-    rig.set(&new, 2, READ, Mode::Level);
+    rig.set(&fd, 2, READ, Mode::Level);
     assert_eq!(rig.now(), reports([(2, Readiness::READ)]));
-    rig.remove(&new);
+    rig.remove(&fd);
     assert_eq!(rig.now(), reports([]));
 }
 
-/// The kernel ties a registration to the open file; with a duplicate open, closing the number does not end it.
+/// The kernel ties a registration to the open file; while a duplicate is open, closing the number does not end it.
 fn reused_while_a_duplicate_lives(rig: &mut Rig) {
-    let (old, mut old_writer) = pipe().unwrap();
-    let duplicate = old.try_clone().unwrap();
-    let fd = old.as_raw_fd();
-    rig.set(&old, 1, READ, Mode::Level);
-    drop(old);
-    rig.forget(fd);
-    // The number comes back to the same open file, which epoll still holds registered: EEXIST.
-    let again = duplicate.try_clone().unwrap();
-    assert_eq!(again.as_raw_fd(), fd);
-    old_writer.write_all(b"a").unwrap();
-    rig.set(&again, 2, READ, Mode::Level);
+    let (reader, mut writer) = pipe().unwrap();
+    let duplicate = reader.try_clone().unwrap();
+    let fd = OwnedFd::from(reader);
+    rig.set(&fd, 1, READ, Mode::Level);
+    fdio::replace(&fd, pipe().unwrap().0.into()).unwrap();
+    rig.forget(fd.as_raw_fd());
+    // The number goes back to the first file, which epoll still holds registered: EEXIST.
+    fdio::replace(&fd, duplicate.into()).unwrap();
+    writer.write_all(b"a").unwrap();
+    rig.set(&fd, 2, READ, Mode::Level);
     assert_eq!(rig.now(), reports([(2, Readiness::READ)]));
-    rig.remove(&again);
+    rig.remove(&fd);
     assert_eq!(rig.now(), reports([]));
 }
 

@@ -105,7 +105,10 @@ impl<S, B: Backend> EventLoop<S, B> {
     fn turns(&mut self, state: &mut S) -> io::Result<Outcome> {
         loop {
             let now = self.reactor.begin_turn();
+            #[cfg(feature = "threads")]
             let held = self.reactor.held();
+            #[cfg(not(feature = "threads"))]
+            let held = Held::Nothing;
             match self.reactor.engine.begin_turn(now, held, &mut self.waiter)? {
                 Step::Leave(outcome) => return Ok(outcome),
                 Step::Wait(timeout) => self.wait(timeout)?,
@@ -225,12 +228,12 @@ impl<S, B: Backend> Reactor<S, B> {
         }
     }
 
+    #[cfg(feature = "threads")]
     fn held(&self) -> Held {
-        #[cfg(feature = "threads")]
-        if self.messages.as_ref().is_some_and(|messages| !messages.is_empty()) {
-            return Held::Work;
+        match &self.messages {
+            Some(messages) if !messages.is_empty() => Held::Work,
+            _ => Held::Nothing,
         }
-        Held::Nothing
     }
 }
 

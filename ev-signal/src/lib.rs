@@ -1,18 +1,61 @@
-//! Unix signals for event loops.
+//! Unix signals for event loops: a descriptor that is readable while deliveries wait, and their counts.
+//!
+//! A signal handler may do next to nothing, so a loop wants signals where it wants everything else: as a descriptor that
+//! becomes readable. [`Signals`] is that descriptor. The handler behind it counts each delivery in memory and writes a
+//! byte to the pipe of every loop that watches the signal; the loop drains the pipe and takes the counts.
+//!
+//! ```
+//! use std::os::fd::AsFd;
+//! use ev_signal::{SIGHUP, SIGTERM, Signals};
+//!
+//! let mut signals = Signals::new()?;
+//! signals.watch(SIGHUP)?;
+//! signals.watch(SIGTERM)?;
+//! # ev_sys::signal::raise(SIGHUP)?;
+//!
+//! // Wait until this is readable, by poll, epoll, kqueue or whatever the loop is built on.
+//! let descriptor = signals.as_fd();
+//! # let _ = descriptor;
+//!
+//! signals.drain(|signal, times| match signal {
+//!     SIGHUP => println!("reload, asked for {times} times"),
+//!     _ => println!("finish"),
+//! })?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! # When to use it
+//!
+//! In an event loop of your own, or any program that waits with `poll` and its kin. Any number of loops, in any threads,
+//! may watch the same signal, and each gets every delivery. With `ev-core` you have it already, as signal events. It is
+//! not for you if something must happen inside the handler, if you need what comes with a signal (`siginfo_t`), or for
+//! faults of the running code (`SIGSEGV` and its kin), which no loop can deal with.
+//!
+//! # What it does to the process
+//!
+//! - While anyone watches a signal, its action is this crate's handler; the action before is saved, and restored with
+//!   its flags and mask when the last one stops.
+//! - System calls are restarted (`SA_RESTART`), except for those that never are, such as `poll` and `epoll_wait`.
+//! - Signals that nobody watches are not touched. No thread's signal mask is changed.
+//! - `fork` is watched over, once there is a `Signals`: a child never disturbs its parent, and gets its own service by
+//!   [`Signals::reinit`]. `exec` ends it all.
+//!
+//! # Portability
+//!
+//! Linux, macOS and the BSDs.
 #![deny(unsafe_code)]
 
 mod error;
-#[expect(
-    unsafe_code,
-    reason = "a signal handler cannot be installed, nor can it reach what it needs, in safe code"
-)]
+#[expect(unsafe_code, reason = "what a signal handler needs cannot be reached in safe code")]
 mod handler;
 mod registry;
 mod signals;
 
 pub use error::SignalError;
+pub use signals::Signals;
+
+#[doc(no_inline)]
 pub use libc::{
     SIGABRT, SIGALRM, SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGIO, SIGPIPE, SIGPROF, SIGQUIT, SIGSYS, SIGTERM, SIGTRAP,
     SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGUSR1, SIGUSR2, SIGVTALRM, SIGWINCH, SIGXCPU, SIGXFSZ,
 };
-pub use signals::Signals;

@@ -165,11 +165,11 @@ rig::tests_in_own_processes! {
                     signals.watch(SIGUSR1).unwrap();
                     signals.watch(SIGUSR2).unwrap();
                     ready.wait();
-                    assert!(readable_within(&signals, Duration::from_secs(60)));
+                    assert!(readable_within(&signals, Duration::from_mins(1)));
                     // The writer of the byte has counted; others may not have come to it yet.
                     let mut came = drained(&mut signals);
                     while came.len() < 2 {
-                        assert!(readable_within(&signals, Duration::from_secs(60)));
+                        assert!(readable_within(&signals, Duration::from_mins(1)));
                         came.extend(drained(&mut signals));
                     }
                     came.sort_unstable();

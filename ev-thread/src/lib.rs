@@ -1,4 +1,66 @@
-//! Waking a sleeping event loop from other threads.
+//! Waking a sleeping event loop from other threads, and only when it sleeps.
+//!
+//! A loop that sleeps in `epoll_wait` or its kin hears of another thread only through a descriptor: someone has to make
+//! a system call. A loop that is awake will look by itself, if it is told to; that is an atomic operation. This crate
+//! holds the parts from which a loop that others can reach is built:
+//!
+//! | | |
+//! |---|---|
+//! | [`Notifier`] | a descriptor that becomes readable on demand: an eventfd, else a pipe |
+//! | [`Gate`] | decides whether a notification needs the notifier: a burst of them is one write |
+//! | [`Waker`] | the two put together, for handles to share |
+//! | [`Mailbox`] | what others leave for the loop: many push, one takes all at once |
+//! | [`Monitor`] | a loop's state behind a lock, with callbacks as turns that other threads wait for |
+//!
+//! ```
+//! use std::os::fd::{AsFd, AsRawFd};
+//! use std::sync::Arc;
+//! use std::thread;
+//! use std::time::Duration;
+//! use ev_sys::poll::{Events, PollFd, poll};
+//! use ev_thread::{Admission, Mailbox, Waker};
+//!
+//! let shared = Arc::new((Waker::new()?, Mailbox::new()));
+//! let poster = thread::spawn({
+//!     let shared = Arc::clone(&shared);
+//!     move || {
+//!         let (waker, mailbox) = &*shared;
+//!         for word in ["wake", "only", "a", "sleeper"] {
+//!             mailbox.push(word).expect("the loop has not closed it");
+//!             waker.wake().expect("an eventfd can be written");
+//!         }
+//!     }
+//! });
+//!
+//! let (waker, mailbox) = &*shared;
+//! let mut heard = Vec::new();
+//! while heard.len() < 4 {
+//!     let timeout = match waker.gate().begin_wait(None) {
+//!         Admission::Sleep => None,
+//!         Admission::Notified => Some(Duration::ZERO),
+//!     };
+//!     let mut fds = [PollFd::new(waker.notifier().as_fd().as_raw_fd(), Events::IN)];
+//!     let ready = poll(&mut fds, timeout)?;
+//!     let _ = waker.gate().end_wait();
+//!     if ready > 0 {
+//!         waker.notifier().drain()?;
+//!     }
+//!     mailbox.take_all(&mut heard);
+//! }
+//! assert_eq!(heard, ["wake", "only", "a", "sleeper"]);
+//! # poster.join().unwrap();
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! # When to use it
+//!
+//! To build a loop of your own that other threads reach. With `ev-core` you have it already. It is not for waking
+//! threads that wait for nothing but each other: there `std::thread::park` or a channel is right.
+//!
+//! # How it is tested
+//!
+//! The gate and the monitor are run by `loom` through every order of events that the memory model allows, in
+//! `tests/loom.rs`.
 #![forbid(unsafe_code)]
 #![expect(
     unexpected_cfgs,

@@ -105,3 +105,81 @@ impl<T> Default for Mailbox<T> {
         Self::new()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn two_buffers_go_back_and_forth() {
+        let mailbox = Mailbox::new();
+        let mut buffer = Vec::with_capacity(8);
+        let mut seen = Vec::new();
+        for round in 0..6 {
+            for item in 0..8 {
+                mailbox.push((round, item)).unwrap();
+            }
+            mailbox.take_all(&mut buffer);
+            assert_eq!(buffer, (0..8).map(|item| (round, item)).collect::<Vec<_>>());
+            seen.push(buffer.as_ptr());
+            buffer.clear();
+        }
+        assert_ne!(seen[0], seen[1]);
+        for round in 2..6 {
+            assert_eq!(seen[round], seen[round - 2]);
+        }
+    }
+
+    #[test]
+    fn what_the_buffer_holds_stays_in_front() {
+        let mailbox = Mailbox::new();
+        let mut buffer = vec![1];
+        mailbox.take_all(&mut buffer);
+        mailbox.push(2).unwrap();
+        mailbox.push(3).unwrap();
+        assert!(!mailbox.is_empty());
+        mailbox.take_all(&mut buffer);
+        assert!(mailbox.is_empty());
+        assert_eq!(buffer, [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_closed_mailbox_refuses_and_keeps_nothing() {
+        let mailbox = Mailbox::new();
+        mailbox.push(1).unwrap();
+        mailbox.push(2).unwrap();
+        assert_eq!(mailbox.close(), [1, 2]);
+        assert!(mailbox.is_empty());
+        assert_eq!(mailbox.push(3), Err(3));
+        assert_eq!(mailbox.close(), []);
+        let mut buffer = Vec::new();
+        mailbox.take_all(&mut buffer);
+        assert_eq!(buffer, []);
+    }
+
+    #[test]
+    fn every_sender_keeps_its_order() {
+        const SENDERS: usize = 4;
+        const EACH: usize = 10_000;
+        let mailbox = Mailbox::new();
+        let mut next = [0; SENDERS];
+        thread::scope(|scope| {
+            for sender in 0..SENDERS {
+                let mailbox = &mailbox;
+                scope.spawn(move || (0..EACH).for_each(|n| mailbox.push((sender, n)).unwrap()));
+            }
+            let mut buffer = Vec::new();
+            while next != [EACH; SENDERS] {
+                mailbox.take_all(&mut buffer);
+                for (sender, n) in buffer.drain(..) {
+                    assert_eq!(n, next[sender]);
+                    next[sender] += 1;
+                }
+                thread::yield_now();
+            }
+        });
+        assert!(mailbox.is_empty());
+    }
+}

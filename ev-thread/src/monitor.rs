@@ -131,3 +131,104 @@ impl<T> DerefMut for MonitorGuard<'_, T> {
         &mut self.state.value
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn the_value_is_reached_through_the_guard() {
+        let monitor = Monitor::new(1);
+        *monitor.lock() += 1;
+        assert_eq!(*monitor.lock(), 2);
+        assert_eq!(monitor.into_inner(), 2);
+    }
+
+    #[test]
+    fn others_get_the_lock_while_it_is_released() {
+        let monitor = Monitor::new(0);
+        let mut guard = monitor.lock();
+        let returned = guard.unlocked(|| {
+            thread::scope(|scope| scope.spawn(|| *monitor.lock() += 1).join().unwrap());
+            "returned"
+        });
+        assert_eq!((*guard, returned), (1, "returned"));
+    }
+
+    #[test]
+    fn a_panic_does_not_leave_it_unlocked() {
+        let monitor = Monitor::new(0);
+        let mut guard = monitor.lock();
+        let outcome = catch_unwind(AssertUnwindSafe(|| guard.unlocked(|| panic!("on purpose"))));
+        assert!(outcome.is_err());
+        assert!(monitor.state.try_lock().is_none());
+        *guard += 1;
+        drop(guard);
+        assert_eq!(*monitor.lock(), 1);
+    }
+
+    #[test]
+    fn a_waiter_returns_when_the_turn_has_ended_and_not_before() {
+        let monitor = Monitor::new("idle");
+        let (started, has_started) = mpsc::channel();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut guard = monitor.lock();
+                for _ in 0..100 {
+                    *guard = "running";
+                    guard.unlocked(|| {
+                        started.send(()).unwrap();
+                        // Until someone waits for this turn.
+                        while !monitor.lock().is_awaited() {
+                            thread::yield_now();
+                        }
+                    });
+                    *guard = "over";
+                    guard.end_turn();
+                    assert!(!guard.is_awaited());
+                    // The waiter may come late; it is not to wait for the next turn.
+                    while *guard != "seen" {
+                        guard.unlocked(thread::yield_now);
+                    }
+                }
+            });
+            for _ in 0..100 {
+                has_started.recv().unwrap();
+                let mut guard = monitor.lock();
+                assert_eq!(*guard, "running");
+                guard.wait_turn();
+                assert_eq!(*guard, "over");
+                *guard = "seen";
+            }
+        });
+    }
+
+    #[test]
+    fn a_wake_up_before_the_end_of_the_turn_is_ignored() {
+        let monitor = Monitor::new(0);
+        thread::scope(|scope| {
+            let waiter = scope.spawn(|| {
+                let mut guard = monitor.lock();
+                guard.wait_turn();
+                *guard
+            });
+            while !monitor.lock().is_awaited() {
+                thread::yield_now();
+            }
+            for _ in 0..1000 {
+                monitor.turn_ended.notify_all();
+                thread::yield_now();
+            }
+            let mut guard = monitor.lock();
+            assert!(guard.is_awaited());
+            *guard = 1;
+            guard.end_turn();
+            drop(guard);
+            assert_eq!(waiter.join().unwrap(), 1);
+        });
+    }
+}

@@ -153,3 +153,92 @@ fn eventfd() -> io::Result<OwnedFd> {
 fn eventfd() -> io::Result<OwnedFd> {
     Err(ErrorKind::Unsupported.into())
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::os::fd::AsRawFd;
+    use std::time::Duration;
+
+    use ev_sys::eventfd;
+    use ev_sys::poll::{Events, PollFd, poll};
+
+    use super::*;
+
+    fn readable(fd: impl AsFd) -> bool {
+        poll(
+            &mut [PollFd::new(fd.as_fd().as_raw_fd(), Events::IN)],
+            Some(Duration::ZERO),
+        )
+        .unwrap()
+            == 1
+    }
+
+    fn both_kinds() -> [Notifier; 2] {
+        [Notifier::new().unwrap(), Notifier::with_pipe().unwrap()]
+    }
+
+    #[test]
+    fn a_notification_is_readable_until_drained() {
+        for notifier in both_kinds() {
+            assert!(!readable(&notifier));
+            notifier.drain().unwrap();
+            for _ in 0..3 {
+                notifier.notify().unwrap();
+                notifier.notify().unwrap();
+                assert!(readable(&notifier));
+                notifier.drain().unwrap();
+                assert!(!readable(&notifier));
+            }
+        }
+    }
+
+    #[test]
+    fn a_full_pipe_takes_more() {
+        let notifier = Notifier::with_pipe().unwrap();
+        for _ in 0..100_000 {
+            notifier.notify().unwrap();
+        }
+        assert!(readable(&notifier));
+        notifier.drain().unwrap();
+        assert!(!readable(&notifier));
+    }
+
+    #[test]
+    #[cfg(any(
+        target_os = "linux",
+        target_os = "android",
+        target_os = "freebsd",
+        target_os = "netbsd"
+    ))]
+    fn a_full_eventfd_takes_more() {
+        let notifier = Notifier::new().unwrap();
+        eventfd::add(notifier.as_fd(), u64::MAX - 1).unwrap();
+        notifier.notify().unwrap();
+        assert_eq!(eventfd::take(notifier.as_fd()).unwrap(), 1);
+    }
+
+    #[test]
+    fn each_side_of_a_fork_has_its_own_after_renewal() {
+        for child in both_kinds() {
+            // What `fork` leaves the parent with: other descriptors of the same files.
+            let parent = Notifier {
+                reader: child.reader.try_clone().unwrap(),
+                writer: child.writer.as_ref().map(|writer| writer.try_clone().unwrap()),
+            };
+            parent.notify().unwrap();
+            let number = child.as_fd().as_raw_fd();
+            child.renew().unwrap();
+            assert_eq!(child.as_fd().as_raw_fd(), number);
+            assert!(!readable(&child));
+            assert!(readable(&parent));
+            child.notify().unwrap();
+            assert!(readable(&child));
+            parent.drain().unwrap();
+            assert!(!readable(&parent));
+            assert!(readable(&child));
+            child.drain().unwrap();
+            parent.notify().unwrap();
+            assert!(!readable(&child));
+        }
+    }
+}

@@ -6,30 +6,27 @@ use crate::{Gate, Notifier, Wake};
 
 /// What handles of a loop share to wake it: a [`Gate`] and the [`Notifier`] behind it.
 ///
-/// The loop and its handles hold it in an `Arc`. A handle leaves its work where the loop looks, a
-/// [`Mailbox`](crate::Mailbox) for example, and calls [`wake`](Self::wake). The loop turns like this:
+/// The loop and its handles hold it in an `Arc`. A handle leaves its work where the loop looks, in a
+/// [`Mailbox`](crate::Mailbox) for example, and calls [`wake`](Self::wake). The loop goes through the
+/// [`gate`](Self::gate) around each wait, and drains the [`notifier`](Self::notifier) when its backend reports it
+/// readable; the [crate's documentation](crate) shows how.
 ///
 /// ```
-/// use std::os::fd::AsFd;
-/// use ev_thread::{Admission, Mailbox, Waker};
-/// # use ev_sys::poll::{PollFd, PollEvents};
-/// # use std::time::Duration;
-/// # fn wait_readable(fd: std::os::fd::BorrowedFd<'_>, timeout: Option<Duration>) -> bool { unimplemented!() }
+/// use ev_thread::{Admission, Waker, Woken};
 ///
-/// fn turn(waker: &Waker, mailbox: &Mailbox<String>, inbox: &mut Vec<String>) -> std::io::Result<()> {
-///     let timeout = match waker.gate().begin_wait(None) {
-///         Admission::Sleep => None,
-///         Admission::Notified => Some(Duration::ZERO),
-///     };
-///     let readable = wait_readable(waker.notifier().as_fd(), timeout);
-///     let _ = waker.gate().end_wait();
-///     if readable {
-///         waker.notifier().drain()?;
-///     }
-///     mailbox.take_all(inbox);
-///     Ok(())
-/// }
+/// let waker = Waker::new()?;
+/// assert_eq!(waker.gate().begin_wait(None), Admission::Sleep);
+/// waker.wake()?; // writes
+/// waker.wake()?; // does not
+/// assert_eq!(waker.gate().end_wait(), Woken::Notified);
+/// waker.notifier().drain()?;
+/// # Ok::<(), std::io::Error>(())
 /// ```
+///
+/// # Forks
+///
+/// In a child, [`Notifier::renew`] is all that is needed: a gate that was inherited in the midst of a sleep or with a
+/// notification makes the child's first wait a short one.
 #[derive(Debug)]
 pub struct Waker {
     gate: Gate,
@@ -95,5 +92,73 @@ impl Waker {
     #[inline]
     pub fn notifier(&self) -> &Notifier {
         &self.notifier
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::os::fd::{AsFd, AsRawFd};
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::thread;
+    use std::time::Duration;
+
+    use ev_sys::poll::{Events, PollFd, poll};
+
+    use super::*;
+    use crate::Admission;
+
+    /// Whether the notifier is readable within `timeout`.
+    fn wait(waker: &Waker, timeout: Option<Duration>) -> bool {
+        let fd = waker.notifier().as_fd().as_raw_fd();
+        poll(&mut [PollFd::new(fd, Events::IN)], timeout).unwrap() == 1
+    }
+
+    #[test]
+    fn only_a_sleeper_is_written_to() {
+        let waker = Waker::new().unwrap();
+        let readable = || wait(&waker, Some(Duration::ZERO));
+        waker.wake().unwrap();
+        waker.wake_before(0).unwrap();
+        assert!(!readable());
+        assert_eq!(waker.gate().begin_wait(Some(100)), Admission::Notified);
+        let _ = waker.gate().end_wait();
+        assert_eq!(waker.gate().begin_wait(Some(100)), Admission::Sleep);
+        waker.wake_before(200).unwrap();
+        assert!(!readable());
+        waker.wake_before(50).unwrap();
+        assert!(readable());
+        waker.notifier().drain().unwrap();
+        waker.wake().unwrap();
+        assert!(!readable());
+    }
+
+    #[test]
+    fn a_loop_that_sleeps_for_ever_hears_of_everything() {
+        const POSTERS: u64 = 4;
+        const EACH: u64 = 20_000;
+        let waker = Waker::with_notifier(Notifier::with_pipe().unwrap());
+        let posted = AtomicU64::new(0);
+        thread::scope(|scope| {
+            for _ in 0..POSTERS {
+                scope.spawn(|| {
+                    for _ in 0..EACH {
+                        posted.fetch_add(1, Ordering::Relaxed);
+                        waker.wake().unwrap();
+                    }
+                });
+            }
+            while posted.load(Ordering::Relaxed) < POSTERS * EACH {
+                let timeout = match waker.gate().begin_wait(None) {
+                    Admission::Sleep => Duration::from_mins(1),
+                    Admission::Notified => Duration::ZERO,
+                };
+                if wait(&waker, Some(timeout)) {
+                    waker.notifier().drain().unwrap();
+                } else {
+                    assert_eq!(timeout, Duration::ZERO, "a wake-up was lost");
+                }
+                let _ = waker.gate().end_wait();
+            }
+        });
     }
 }

@@ -113,6 +113,7 @@ mod tests {
             nanos(Duration::from_nanos(u64::MAX) + Duration::from_nanos(1)),
             u64::MAX
         );
+        assert_eq!(nanos(Duration::from_secs(1 << 40)), u64::MAX);
         assert_eq!(nanos(Duration::MAX), u64::MAX);
         assert_eq!(
             Time::ZERO + Duration::from_nanos(u64::MAX - 1),

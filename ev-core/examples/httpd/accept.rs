@@ -49,7 +49,7 @@ pub(crate) trait Host: Sized + 'static {
     /// Serves a connection.
     fn admit(cx: &mut Context<'_, Self>, guest: Guest);
 
-    /// Ends the connections: those without a request at once, the others after their answers. No more will be admitted.
+    /// Ends the connections, those that have asked for something after the answer. No more will be admitted.
     fn stop(cx: &mut Context<'_, Self>);
 }
 
@@ -143,8 +143,12 @@ impl<H: Host> Door<H> {
                 }
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock => return,
-                    // That one is gone; others may wait behind it.
-                    ErrorKind::ConnectionAborted | ErrorKind::Interrupted => {}
+                    // That one is gone (Linux tells of its network's errors too); others may wait behind it.
+                    ErrorKind::Interrupted
+                    | ErrorKind::ConnectionAborted
+                    | ErrorKind::NetworkDown
+                    | ErrorKind::NetworkUnreachable
+                    | ErrorKind::HostUnreachable => {}
                     // Out of descriptors or of memory: the connection stays in the queue, and the listener ready.
                     _ => {
                         self.retry(cx, key);
@@ -158,8 +162,9 @@ impl<H: Host> Door<H> {
     fn next(&self, listener: &TcpListener) -> io::Result<Guest> {
         let (stream, peer) = listener.accept()?;
         stream.set_nonblocking(true)?;
-        // An answer is written in large pieces; to hold the last one back gains nothing.
-        stream.set_nodelay(true)?;
+        // An answer is written in large pieces; to hold the last one back gains nothing. Some systems refuse it for a
+        // peer that is gone already, which the first read will tell as well.
+        let _ = stream.set_nodelay(true);
         Ok(Guest {
             stream,
             peer: peer.ip(),

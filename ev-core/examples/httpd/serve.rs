@@ -57,10 +57,7 @@ impl Server {
     }
 
     /// Takes the job that was finished for a connection.
-    fn take_finished(&mut self, key: EventKey, connection: &Connection) -> Option<Finished> {
-        if !connection.is_busy() {
-            return None;
-        }
+    fn take_finished(&mut self, key: EventKey) -> Option<Finished> {
         self.open.get_mut(&key)?.take()
     }
 
@@ -125,40 +122,45 @@ fn go_on(cx: &mut Context<'_, Server>, guest: &Guest, connection: &mut Connectio
     if cx.state.stopping {
         connection.stop();
     }
-    let first = match cx.state.take_finished(key, connection) {
-        Some(Finished { bytes, done }) => {
-            note(&mut cx.state.log, guest, &done);
-            connection.append(bytes);
-            connection.done(done);
-            // It may have been deleted while it waited for the job.
-            cx.add(key)?;
-            connection.next(now)
-        }
-        None if fired.causes() == Causes::TIMEOUT => connection.expired(),
-        None => connection.next(now),
+    let first = if connection.is_busy() {
+        let Some(Finished { bytes, done }) = cx.state.take_finished(key) else {
+            // Whatever came has to wait. The kernel is told only now, as most jobs are faster.
+            return cx.delete(key);
+        };
+        note(&mut cx.state.log, guest, &done);
+        connection.append(bytes);
+        connection.done(done);
+        cx.add(key)?;
+        connection.next(now)
+    } else if fired.causes() == Causes::TIMEOUT {
+        connection.expired()
+    } else {
+        connection.next(now)
     };
-    let was_busy = connection.is_busy();
     let pause = cx.state.pump(key, guest, connection, now, first);
-    if let Some((log, flush)) = &cx.state.log
-        && !log.is_empty()
-    {
-        // In the next turn, so that the lines of a turn are written together.
-        cx.reactor.activate_later(*flush, Causes::empty())?;
-    }
+    flush_later(cx)?;
     match pause {
         Pause::Readable => cx.set_interest(key, Interest::READ)?,
         Pause::Writable => cx.set_interest(key, Interest::WRITE)?,
-        // Something came that has to wait for the job. Told the kernel only now: most jobs are faster.
-        Pause::Job if was_busy => cx.delete(key)?,
         Pause::Job => {}
-        Pause::Closed => close(cx, key),
+        Pause::Closed => {
+            close(cx, key);
+            return Ok(());
+        }
     }
-    if let Some(deadline) = connection.deadline()
-        && pause != Pause::Closed
-    {
-        cx.add_at(key, deadline)?;
+    match connection.deadline() {
+        Some(_) => Ok(()),
+        // The idle timeout began anew when the event became active.
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// Has the log written out in the next turn, so that the lines of all connections of this one go together.
+fn flush_later(cx: &mut Context<'_, Server>) -> Result<(), Error> {
+    match &cx.state.log {
+        Some((log, event)) if !log.is_empty() => cx.reactor.activate_later(*event, Causes::empty()),
+        _ => Ok(()),
+    }
 }
 
 fn close(cx: &mut Context<'_, Server>, key: EventKey) {

@@ -91,6 +91,11 @@ impl ActiveQueues {
         (node.queue != NONE).then_some(node.causes)
     }
 
+    /// Whether an event is on the queue of its priority: active, and not only from the next turn on.
+    pub(crate) fn is_in_turn(&self, id: u32) -> bool {
+        !matches!(self.nodes[id as usize].queue, NONE | LATER)
+    }
+
     /// Puts an event at the end of its priority's queue. One that waits for the next turn is promoted.
     #[inline]
     pub(crate) fn push(&mut self, id: u32, priority: u8, causes: Causes) -> Pushed {

@@ -97,7 +97,10 @@ impl<B: Backend, P> Engine<B, P> {
         }
         let flags = self.slots.get(index).flags;
         let has_target = flags.intersects(Flags::IO | Flags::SIGNAL);
-        if has_target && !flags.contains(Flags::INSERTED) && self.active.causes(index).is_none() {
+        let causes = self.active.causes(index);
+        // An activation that the new deadline is about to take back does not count.
+        let taken_back = deadline.is_some() && causes.is_some_and(|causes| causes.contains(Causes::TIMEOUT));
+        if has_target && !flags.contains(Flags::INSERTED) && (causes.is_none() || taken_back) {
             self.register(index)?;
         }
         if let Some(deadline) = deadline {
@@ -200,7 +203,7 @@ impl<B: Backend, P> Engine<B, P> {
     pub fn set_priority(&mut self, key: EventKey, priority: u8) -> Result<(), Error> {
         let index = self.slots.find(key)?;
         let priority = self.check_priority(Some(priority))?;
-        if self.active.causes(index).is_some() {
+        if self.active.is_in_turn(index) {
             return Err(Error::Active);
         }
         self.slots.get_mut(index).priority = priority;

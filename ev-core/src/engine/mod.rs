@@ -29,6 +29,8 @@ mod active;
 mod arm;
 mod internal;
 mod kernel;
+#[cfg(feature = "signals")]
+mod signals;
 mod slots;
 mod spec;
 mod turn;
@@ -38,7 +40,7 @@ use std::num::NonZeroU8;
 use std::time::Duration;
 
 use ev_backend::{Backend, Features, Tag};
-use ev_map::{FdMap, SignalMap};
+use ev_map::FdMap;
 use ev_timer::{SameDuration, Time, Timers};
 
 pub(crate) use self::spec::Arming;
@@ -46,7 +48,6 @@ pub use self::spec::{Deadline, Spec, Target};
 pub use self::turn::{Held, Outcome, RunMode, Step, Stop, Taken};
 
 use self::active::ActiveQueues;
-use self::internal::Internals;
 use self::slots::{Flags, Slots};
 use self::turn::Run;
 use crate::{Causes, Error, EventKey};
@@ -67,13 +68,20 @@ pub struct Engine<B: Backend, P> {
     backend: B,
     slots: Slots<P>,
     fds: FdMap,
-    signals: SignalMap,
+    #[cfg(feature = "signals")]
+    signals: signals::Signals,
     timers: Timers,
     /// The remembered timeout of each event in nanoseconds, for events with `Flags::TIMEOUT`; as long as the largest
     /// index among them.
     timeouts: Vec<u64>,
     active: ActiveQueues,
-    internals: Internals,
+    /// The notifier and the index of its event.
+    #[cfg(feature = "threads")]
+    waker: Option<(std::sync::Arc<ev_thread::Waker>, u32)>,
+    /// The number of internal events.
+    internal: usize,
+    /// How often each active signal event is to be called; as long as the largest index among signal events.
+    deliveries: Vec<u32>,
     raw_changes: RawChanges,
     /// The waiter does not know yet of some change.
     unprepared: bool,
@@ -103,11 +111,15 @@ impl<B: Backend, P> Engine<B, P> {
             backend,
             slots: Slots::new(),
             fds: FdMap::new(),
-            signals: SignalMap::new(),
+            #[cfg(feature = "signals")]
+            signals: signals::Signals::default(),
             timers: Timers::new(),
             timeouts: Vec::new(),
             active: ActiveQueues::new(priorities.get()),
-            internals: Internals::default(),
+            #[cfg(feature = "threads")]
+            waker: None,
+            internal: 0,
+            deliveries: Vec::new(),
             raw_changes,
             unprepared: false,
             inserted: 0,
@@ -139,7 +151,7 @@ impl<B: Backend, P> Engine<B, P> {
 
     /// The number of events, added or not; internal ones are not counted.
     pub fn len(&self) -> usize {
-        self.slots.len() - self.internals.len()
+        self.slots.len() - self.internal
     }
 
     /// Whether there are no events.

@@ -344,7 +344,7 @@ impl<B: Backend, P> Engine<B, P> {
     }
 
     fn begin_repeat(&mut self, index: u32) {
-        let count = self.internals.take_count(index);
+        let count = self.deliveries.get_mut(index as usize).map_or(1, std::mem::take);
         if count > 1 {
             self.run.repeat = Some(Repeat { index, left: count - 1 });
         }

@@ -127,7 +127,7 @@ impl<B: Backend + 'static> Events<'_, B> {
         match self {
             Events::Local(reactor) => reactor
                 .insert(event, move |cx, source, fired| {
-                    callback(&mut Events::Local(cx.reactor), source, fired)
+                    callback(&mut Events::Local(cx.reactor), source, fired);
                 })
                 .map_err(|Rejected { error, .. }| error),
             Events::Shared(handle) => handle

@@ -94,7 +94,7 @@ pub(crate) fn raise(signal: i32, times: u32) {
 /// Sends `signal` to the whole process: any thread may take it.
 pub(crate) fn send(signal: i32) {
     // SAFETY: `kill` takes integers.
-    assert_eq!(unsafe { libc::kill(libc::getpid(), signal) }, 0);
+    assert_eq!(unsafe { libc::kill(std::process::id().cast_signed(), signal) }, 0);
 }
 
 pub(crate) fn readable(fd: impl AsFd) -> bool {

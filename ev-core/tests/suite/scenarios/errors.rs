@@ -301,7 +301,7 @@ fn a_refused_interest_on_a_shared_descriptor_leaves_both(cell: &Cell) -> Verdict
     let seen = log.clone();
     lp.events()
         .insert(RawIo::new(fd, Interest::WRITE), move |_, (), fired| {
-            seen.push(fired.causes())
+            seen.push(fired.causes());
         });
     lp.pass();
     assert_eq!(log.take(), [Causes::WRITE]);

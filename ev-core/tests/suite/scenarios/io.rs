@@ -100,7 +100,7 @@ fn persistent_level_reports_until_read(cell: &Cell) -> Verdict {
     let log = Log::new();
     let seen = log.clone();
     let key = lp.events().insert(Io::new(near, Interest::READ), move |_, _, fired| {
-        seen.push(fired.causes())
+        seen.push(fired.causes());
     });
     far.write_all(b"x").unwrap();
     for turn in 1..=3 {
@@ -430,13 +430,13 @@ fn exclusive_shares_a_descriptor_with_nobody(cell: &Cell) -> Verdict {
         let refused = lp
             .events()
             .try_insert(RawIo::new(fd, Interest::READ).mode(second), |_, (), _| {});
-        assert_conflict(refused, first);
+        assert_conflict(&refused, first);
         lp.events().remove(key).unwrap();
     }
     Ok(())
 }
 
-fn assert_conflict(refused: Result<ev_core::EventKey, Error>, present: Mode) {
+fn assert_conflict(refused: &Result<ev_core::EventKey, Error>, present: Mode) {
     let text = format!("{refused:?}");
     assert!(
         text.starts_with("Err(Map(ModeConflict") && text.contains(&format!("present: {present:?}")),
@@ -451,7 +451,7 @@ fn modes_on_one_descriptor_agree(cell: &Cell) -> Verdict {
     let fd = near.as_raw_fd();
     let (first, log) = watch(&mut lp, RawIo::new(fd, Interest::READ));
     let one_shot = || RawIo::new(fd, Interest::READ).mode(Mode::OneShot);
-    assert_conflict(lp.events().try_insert(one_shot(), |_, (), _| {}), Mode::Level);
+    assert_conflict(&lp.events().try_insert(one_shot(), |_, (), _| {}), Mode::Level);
     assert_eq!(lp.events().len(), 1);
     far.write_all(b"x").unwrap();
     for _ in 0..2 {
@@ -477,7 +477,7 @@ fn events_on_one_descriptor_are_called_newest_first(cell: &Cell) -> Verdict {
         let seen = log.clone();
         lp.events()
             .insert(RawIo::new(near.as_raw_fd(), Interest::READ), move |_, (), _| {
-                seen.push(name)
+                seen.push(name);
             })
     });
     lp.pass();
@@ -565,7 +565,7 @@ fn set_interest_from_outside(cell: &Cell) -> Verdict {
     let seen = owned.clone();
     let copy = near.try_clone().unwrap();
     let owned_key = lp.events().insert(Io::new(copy, Interest::READ), move |_, _, fired| {
-        seen.push(fired.causes())
+        seen.push(fired.causes());
     });
     for (interest, expected) in [
         (Interest::READ, vec![]),

@@ -215,7 +215,7 @@ fn a_heal_keeps_the_other_events(cell: &Cell) -> Verdict {
     let owned = Log::new();
     let seen = owned.clone();
     lp.events().insert(Io::new(second, Interest::READ), move |_, _, fired| {
-        seen.push(fired.causes())
+        seen.push(fired.causes());
     });
     let (deleted, silent) = watch(&mut lp, RawIo::new(third.as_raw_fd(), Interest::READ));
 
@@ -419,7 +419,7 @@ fn a_number_reused_while_the_old_event_is_added(cell: &Cell) -> Verdict {
     let log = Log::new();
     let seen = log.clone();
     lp.events().insert(Io::new(near, Interest::READ), move |_, _, fired| {
-        seen.push(fired.causes())
+        seen.push(fired.causes());
     });
     lp.pass();
     assert_eq!(log.take(), []);

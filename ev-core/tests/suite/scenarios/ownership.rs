@@ -81,16 +81,19 @@ fn remove_self(cx: &mut Events<'_>, source: &mut Source, fired: Fired) {
     source.log.push(format!("{} called", source.name));
 }
 
+/// A stream that knows how much was read from it.
+struct Counting(UnixStream, usize);
+
+impl AsFd for Counting {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
 /// Each call gets the same source and may change it.
 fn the_source_is_lent_to_each_call(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
     let (near, mut far) = pair();
-    struct Counting(UnixStream, usize);
-    impl AsFd for Counting {
-        fn as_fd(&self) -> BorrowedFd<'_> {
-            self.0.as_fd()
-        }
-    }
     let log = Log::new();
     let seen = log.clone();
     lp.events()
@@ -526,7 +529,7 @@ fn an_event_removed_and_inserted_anew_is_not_called_for_the_old_report(cell: &Ce
             let seen = seen.clone();
             let copy = near.try_clone().unwrap();
             let new = cx.insert(Io::new(copy, Interest::READ), move |_, _, fired| {
-                seen.push(fired.causes())
+                seen.push(fired.causes());
             });
             assert_eq!(new.index(), fired.key().index(), "it has the slot of the one that runs");
         });
@@ -555,7 +558,7 @@ fn events_that_share_a_source(cell: &Cell) -> Verdict {
     let writer = lp
         .events()
         .insert(Io::new(Arc::clone(&shared), Interest::WRITE), move |_, _, _| {
-            writes.push("write")
+            writes.push("write");
         });
     lp.pass();
     assert_eq!(log.take(), ["write"]);

@@ -1,0 +1,95 @@
+//! Signal events. The receiver of signals is opened with the first of them, as an internal event.
+
+use std::io;
+
+use ev_backend::Backend;
+use ev_map::{Sharing, SignalMap};
+
+use super::Engine;
+use crate::{Causes, Error};
+
+/// What is known of signals.
+#[derive(Default)]
+pub(super) struct Signals {
+    events: SignalMap,
+    /// The receiver and the index of its event.
+    receiver: Option<(ev_signal::Signals, u32)>,
+}
+
+impl Signals {
+    /// Whether the event is that of the receiver.
+    pub(super) fn is_receiver(&self, index: u32) -> bool {
+        self.receiver.as_ref().is_some_and(|(_, event)| *event == index)
+    }
+
+    pub(super) fn reinit(&mut self) -> io::Result<()> {
+        self.receiver.as_mut().map_or(Ok(()), |(receiver, _)| receiver.reinit())
+    }
+}
+
+impl<B: Backend, P> Engine<B, P> {
+    /// Puts an event on its signal, and watches the signal if it is the first.
+    pub(super) fn register_signal(&mut self, index: u32, signal: i32) -> Result<(), Error> {
+        if let Some(missing) = (index as usize + 1).checked_sub(self.deliveries.len()) {
+            self.deliveries.try_reserve(missing).map_err(|_| Error::OutOfMemory)?;
+            self.deliveries.resize(index as usize + 1, 0);
+        }
+        if self.signals.events.insert(signal, index)? == Sharing::Shared {
+            return Ok(());
+        }
+        let watched = self.watch(signal);
+        if watched.is_err() {
+            self.signals.events.remove(index);
+        }
+        watched
+    }
+
+    fn watch(&mut self, signal: i32) -> Result<(), Error> {
+        if self.signals.receiver.is_none() {
+            let receiver = ev_signal::Signals::new()?;
+            let index = self.insert_internal(&receiver)?;
+            self.signals.receiver = Some((receiver, index));
+        }
+        if let Some((receiver, _)) = &mut self.signals.receiver {
+            receiver.watch(signal)?;
+        }
+        Ok(())
+    }
+
+    /// Takes an event off its signal, and stops watching the signal if it was the last.
+    pub(super) fn unregister_signal(&mut self, index: u32, signal: i32) -> Result<(), Error> {
+        self.deliveries[index as usize] = 0;
+        let last = self
+            .signals
+            .events
+            .remove(index)
+            .is_some_and(|removed| removed.sharing == Sharing::Alone);
+        if last && let Some((receiver, _)) = &mut self.signals.receiver {
+            receiver.unwatch(signal)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the events of delivered signals active.
+    pub(super) fn deliver_signals(&mut self) {
+        let Self {
+            signals: Signals { events, receiver },
+            deliveries,
+            active,
+            slots,
+            run,
+            ..
+        } = self;
+        let Some((receiver, _)) = receiver else { return };
+        // A pipe that cannot be read has delivered nothing; what was counted before is delivered all the same.
+        let _ = receiver.drain(|signal, count| {
+            events.matching(signal, |index| {
+                let waiting = &mut deliveries[index as usize];
+                *waiting = waiting.saturating_add(count);
+                let priority = slots.get(index).priority;
+                active.push(index, priority, Causes::SIGNAL);
+                run.notice(priority);
+            });
+        });
+    }
+}
