@@ -130,3 +130,7 @@ pub use registration::{Change, Mode, Registration};
 #[cfg(feature = "select")]
 pub use select::{Select, SelectWaiter};
 pub use tag::Tag;
+
+#[cfg(all(doctest, feature = "poll"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

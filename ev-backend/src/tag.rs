@@ -41,7 +41,8 @@ impl Tag {
         (self.0 >> 32) as u32
     }
 
-    /// A tag with a meaning of the caller's own.
+    /// A tag with a meaning of the caller's own. All are free to use but `u64::MAX`, which epoll keeps to itself where
+    /// it counts its timeouts by a timer.
     #[inline]
     #[must_use]
     pub const fn from_bits(bits: u64) -> Self {

@@ -59,7 +59,7 @@ rig::tests_in_own_processes! {
         keeper.watch(SIGUSR1).unwrap();
         let mut reused = VecDeque::new();
         let raised = while_signals_rain(|_| {
-            for _ in 0..1_000 {
+            for _ in 0..300 {
                 let mut signals = Signals::new().unwrap();
                 signals.watch(SIGUSR1).unwrap();
                 // The other threads run, and stop in the midst of the handler.
@@ -80,7 +80,7 @@ rig::tests_in_own_processes! {
     }
 
     fn a_delivery_in_the_midst_of_a_drain_wakes_again() {
-        const ROUNDS: u32 = 5_000;
+        const ROUNDS: u32 = 2_000;
         let mut signals = Signals::new().unwrap();
         signals.watch(SIGUSR1).unwrap();
         let over = AtomicBool::new(false);

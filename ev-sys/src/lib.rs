@@ -61,6 +61,10 @@ pub mod timerfd;
 
 use std::io;
 
+#[cfg(all(doctest, target_os = "linux"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// The kernel's answer to a call that returns a count or a descriptor, and -1 for "see `errno`".
 pub(crate) fn check(answer: libc::c_int) -> io::Result<libc::c_int> {
     if answer == -1 {

@@ -3,6 +3,7 @@
 //! For both crates whose features choose backends: no feature, each alone, the default. For `ev-core` also no backend,
 //! each, and all of them, with each choice of its other parts; without a backend it runs on one its user brings.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use lexopt::Parser;
@@ -35,26 +36,25 @@ pub(crate) fn command(parser: Parser) -> Result {
 }
 
 pub(crate) fn run(workspace: &Workspace) -> Result {
-    let without_libkqueue = process::libkqueue().is_err();
     let mut failed = 0;
     for package in CRATES {
         let declared = workspace.library(package)?.features.keys().map(String::as_str);
-        let singles = declared
-            .filter(|feature| !(without_libkqueue && *feature == LIBKQUEUE))
+        let has_libkqueue = process::libkqueue().is_ok();
+        let builds = declared
+            .filter(|feature| has_libkqueue || *feature != LIBKQUEUE)
             .collect();
-        for features in combinations(package, singles) {
-            let mut command = choose(workspace, "check", package, &features);
-            failed += report(
-                "check",
-                package,
-                &features,
-                process::run_silent(command.args(["--lib", "--tests"])),
-            )?;
+        for combination in combinations(package, builds) {
+            let mut check = combination.command(workspace, "check");
+            failed += combination.report("check", process::run_silent(check.args(["--lib", "--tests"])))?;
         }
     }
     for (package, features) in TESTED {
-        let mut command = choose(workspace, "test", package, features);
-        failed += report("test", package, features, process::run(command.arg("--lib")).map(drop))?;
+        let combination = Combination {
+            package,
+            features: features.to_vec(),
+        };
+        let mut test = combination.command(workspace, "test");
+        failed += combination.report("test", process::run(test.arg("--lib")).map(drop))?;
     }
     if failed == 0 {
         Ok(())
@@ -63,71 +63,83 @@ pub(crate) fn run(workspace: &Workspace) -> Result {
     }
 }
 
-fn choose(workspace: &Workspace, subcommand: &str, package: &str, features: &[&str]) -> Command {
-    let mut command = process::cargo(workspace, subcommand);
-    command.args([
-        "--package",
-        package,
-        "--no-default-features",
-        "--features",
-        &features.join(","),
-    ]);
-    command
+/// Features of a crate, with its default ones off.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Combination<'a> {
+    package: &'a str,
+    features: Vec<&'a str>,
 }
 
-/// Prints what came of a combination, and counts it if it failed.
-fn report(what: &str, package: &str, features: &[&str], result: Result) -> Result<usize> {
-    let features = features.join(", ");
-    match result {
-        Ok(()) => {
-            println!("{what} {package} [{features}]");
-            Ok(0)
-        }
-        Err(Error::Failed(problem)) => {
-            println!("{what} {package} [{features}]: FAILED\n{problem}");
-            Ok(1)
-        }
-        Err(other) => Err(other),
+impl Combination<'_> {
+    fn command(&self, workspace: &Workspace, subcommand: &str) -> Command {
+        let mut command = process::cargo(workspace, subcommand);
+        command.args([
+            "--package",
+            self.package,
+            "--no-default-features",
+            "--features",
+            &self.features.join(","),
+        ]);
+        command
+    }
+
+    /// Prints what came of it. Returns 1 if it failed.
+    fn report(&self, subcommand: &str, result: Result) -> Result<usize> {
+        let (verdict, failed) = match result {
+            Ok(()) => (String::new(), 0),
+            Err(Error::Failed(problem)) => (format!(": FAILED\n{problem}"), 1),
+            Err(other) => return Err(other),
+        };
+        println!("{subcommand} {} [{}]{verdict}", self.package, self.features.join(", "));
+        Ok(failed)
     }
 }
 
-/// What to check of a crate with these features, no combination twice.
-fn combinations<'a>(package: &str, declared: Vec<&'a str>) -> Vec<Vec<&'a str>> {
-    let mut combinations = vec![vec![]];
-    combinations.extend(declared.into_iter().map(|feature| vec![feature]));
+/// What to check of a crate that declares these features, each combination once.
+fn combinations<'a>(package: &'a str, declared: Vec<&'a str>) -> BTreeSet<Combination<'a>> {
+    let mut choices = vec![vec![]];
+    choices.extend(declared.into_iter().map(|feature| vec![feature]));
     if package == "ev-core" {
-        let choices = BACKENDS.chunks(1).chain([&[][..], BACKENDS]);
-        combinations.extend(choices.flat_map(|backends| PARTS.iter().map(move |parts| [backends, parts].concat())));
+        let backends = BACKENDS.chunks(1).chain([&[][..], BACKENDS]);
+        choices.extend(backends.flat_map(|backends| PARTS.iter().map(move |parts| [backends, parts].concat())));
     }
-    combinations.sort();
-    combinations.dedup();
-    combinations
+    choices
+        .into_iter()
+        .map(|features| Combination { package, features })
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn features<'a>(package: &'a str, declared: &[&'a str]) -> Vec<Vec<&'a str>> {
+        combinations(package, declared.to_vec())
+            .into_iter()
+            .map(|combination| combination.features)
+            .collect()
+    }
+
     #[test]
     fn a_crate_is_checked_bare_and_with_each_feature() {
         assert_eq!(
-            combinations("ev-backend", vec!["default", "poll"]),
+            features("ev-backend", &["default", "poll"]),
             [vec![], vec!["default"], vec!["poll"]]
         );
     }
 
     #[test]
     fn the_core_is_checked_with_every_choice_of_its_parts() {
-        let combinations = combinations("ev-core", vec!["default", "poll", "signals"]);
+        let features = features("ev-core", &["default", "poll", "signals"]);
         // No backend, each or all of them, times the parts; and `default`, which names what the last of them does.
-        assert_eq!(combinations.len(), (1 + BACKENDS.len() + 1) * PARTS.len() + 1);
+        assert_eq!(features.len(), (1 + BACKENDS.len() + 1) * PARTS.len() + 1);
         for some in [
             &[][..],
             &["signals"],
             &["poll", "threads"],
             &["epoll", "kqueue", "poll", "select", "signals"],
         ] {
-            assert!(combinations.iter().any(|features| features == some), "{some:?}");
+            assert!(features.iter().any(|features| features == some), "{some:?}");
         }
     }
 }

@@ -30,8 +30,8 @@ pub(crate) enum Jobs {
 /// A job and the connection that waits for it.
 #[derive(Debug)]
 pub(crate) struct Task {
-    key: EventKey,
-    job: Job,
+    pub(crate) key: EventKey,
+    pub(crate) job: Job,
 }
 
 impl Jobs {

@@ -149,7 +149,7 @@ fn go_on(cx: &mut Context<'_, Server>, guest: &Guest, connection: &mut Connectio
         }
     }
     match connection.deadline() {
-        Some(_) => Ok(()),
+        Some(deadline) => cx.add_at(key, deadline),
         // The idle timeout began anew when the event became active.
         None => Ok(()),
     }
@@ -174,7 +174,7 @@ mod tests {
     use std::io::{self, BufReader, Read, Write};
     use std::net::{TcpListener, TcpStream};
     use std::path::Path;
-    use std::sync::Arc;
+    use std::sync::{Arc, mpsc};
     use std::time::Duration;
     use std::{fs, thread};
 
@@ -184,7 +184,7 @@ mod tests {
     use crate::accept::{self, Entrance};
     use crate::args::Shape;
     use crate::gate::Gate;
-    use crate::jobs::Pool;
+    use crate::jobs::{Pool, Task};
     use crate::scratch::Scratch;
     use crate::site::Site;
 
@@ -287,6 +287,49 @@ mod tests {
                 client.expect("\r\n\r\ncontent");
             }
         });
+    }
+
+    #[test]
+    fn a_connection_sleeps_while_its_job_is_out() {
+        let scratch = Scratch::new();
+        let mut lp = EventLoop::new().unwrap();
+        let (sender, tasks) = mpsc::channel();
+        let mut server = Server::new(&mut lp, &Options::default(), Jobs::Pool(sender)).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let entrance = Entrance {
+            listener,
+            connections: 1,
+            descriptors: u64::MAX,
+        };
+        accept::open(&mut lp, entrance, &Arc::default()).unwrap();
+        let remote = lp.remote().unwrap();
+        let mut turn = |lp: &mut EventLoop<_>| {
+            lp.run_with(RunMode::ONCE, &mut server).unwrap();
+        };
+
+        peer.write_all(GET.as_bytes()).unwrap();
+        let Task { key, job } = loop {
+            match tasks.try_recv() {
+                Ok(task) => break task,
+                Err(_) => turn(&mut lp),
+            }
+        };
+        lp.activate(key, Causes::READ).unwrap();
+        while lp.is_pending(key).unwrap() {
+            turn(&mut lp);
+        }
+        let mut bytes = Vec::new();
+        let done = Site::new(scratch.path().into()).run(job, &mut bytes);
+        let finished = Finished { bytes, done };
+        remote.post(move |cx| finish(cx, key, finished)).unwrap();
+        while !lp.is_pending(key).unwrap() {
+            turn(&mut lp);
+        }
+        peer.write_all(GET.as_bytes()).unwrap();
+        while tasks.try_recv().is_err() {
+            turn(&mut lp);
+        }
     }
 
     #[test]

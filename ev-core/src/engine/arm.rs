@@ -389,7 +389,12 @@ impl<B: Backend, P> Engine<B, P> {
             self.defer(target);
             return Ok(());
         }
-        self.tell(target)
+        let told = self.tell(target);
+        if told.is_err() {
+            // The kernel would go on reporting what nobody waits for: it is told again at the next turn.
+            self.defer(target);
+        }
+        told
     }
 
     /// Puts an event that is on the map there with another registration.

@@ -106,12 +106,13 @@ fn queues_out_of_use_are_put_to_another() {
 #[test]
 fn queues_in_use_are_not() {
     let mut timers = Timers::new();
+    let kept = timers.same_duration(Duration::from_hours(1)).unwrap();
     for millis in 1..300 {
         make_heavy(&mut timers, MILLI * millis);
         timers.set_after(millis, Time::ZERO, MILLI * millis);
         timers.check_invariants();
     }
-    assert_eq!((timers.queues.count_all(), timers.queues.len()), (64, 64));
+    assert_eq!((timers.queues.count_all(), timers.queues.len()), (65, 64));
     // The others are in the heap, and all come in order.
     for millis in 1..300 {
         assert_eq!(
@@ -121,7 +122,9 @@ fn queues_in_use_are_not() {
     }
     make_heavy(&mut timers, MILLI * 299);
     assert!(goes_to_queue(&mut timers, MILLI * 299), "there are free queues again");
-    assert_eq!(timers.queues.count_all(), 64);
+    assert_eq!(timers.queues.count_all(), 65);
+    timers.set_in(0, Time::ZERO, kept);
+    assert_eq!(timers.queues.len(), 1, "a queue with a handle is kept, used or not");
 }
 
 #[test]

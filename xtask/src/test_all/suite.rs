@@ -34,14 +34,7 @@ impl Suite {
     pub(crate) fn build(workspace: &Workspace) -> Result<Self> {
         let manifest = &workspace.library(PACKAGE)?.manifest_path;
         let mut command = process::cargo(workspace, "test");
-        command.args([
-            "--package",
-            PACKAGE,
-            "--test",
-            TARGET,
-            "--no-run",
-            "--message-format=json-render-diagnostics",
-        ]);
+        command.args(["--package", PACKAGE, "--test", TARGET, "--no-run"]);
         let mut no_kqueue = None;
         if cfg!(target_os = "linux") {
             match process::libkqueue() {

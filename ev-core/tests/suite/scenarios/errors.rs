@@ -27,6 +27,7 @@ scenarios!("errors":
     interest_of_an_event_without_a_descriptor,
     a_refused_interest_leaves_the_old_one,
     a_refused_interest_on_a_shared_descriptor_leaves_both,
+    a_change_that_the_kernel_refuses_leaves_what_it_knows,
     a_closed_descriptor_is_refused,
     an_impossible_descriptor_is_refused,
     a_refused_insertion_leaves_nothing,
@@ -309,6 +310,27 @@ fn a_refused_interest_on_a_shared_descriptor_leaves_both(cell: &Cell) -> Verdict
     lp.events().remove(second).unwrap();
     lp.pass();
     assert_eq!(log.take(), [Causes::WRITE]);
+    Ok(())
+}
+
+/// When the kernel refuses a change, the loop goes on taking the reports of what the kernel was told before.
+fn a_change_that_the_kernel_refuses_leaves_what_it_knows(cell: &Cell) -> Verdict {
+    let mut lp = cell.open();
+    if cell.defers_raw_changes() || lp.events().features().contains(Features::ANY_FILE) {
+        return Err(Skip("nothing is refused at once"));
+    }
+    let (near, mut far) = pair();
+    far.write_all(b"x").unwrap();
+    let _duplicate = near.try_clone().unwrap();
+    let target = OwnedFd::from(near);
+    let (key, log) = watch(&mut lp, RawIo::new(target.as_raw_fd(), Interest::READ));
+    lp.pass();
+    assert_eq!(log.take(), [Causes::READ]);
+    // The number is a regular file's now; the socket, which the kernel knows under it, lives on in the duplicate.
+    fdio::replace(&target, File::open("/proc/self/exe").unwrap().into()).unwrap();
+    assert_errno(lp.events().set_interest(key, Interest::WRITE), errno::EPERM);
+    lp.pass();
+    assert_eq!(log.take(), [Causes::READ]);
     Ok(())
 }
 
