@@ -16,8 +16,8 @@ pub(crate) fn timespec(timeout: Duration) -> libc::timespec {
     let timeout = bounded(timeout);
     // SAFETY: a `timespec` is integers (with padding on some 32-bit targets); all zero bytes are a value of it.
     let mut spec: libc::timespec = unsafe { std::mem::zeroed() };
-    spec.tv_sec = timeout.as_secs() as libc::time_t;
-    spec.tv_nsec = timeout.subsec_nanos() as libc::c_long;
+    spec.tv_sec = timeout.as_secs() as _;
+    spec.tv_nsec = timeout.subsec_nanos() as _;
     spec
 }
 

@@ -17,7 +17,7 @@ use crate::{Error, Result};
 const MODELS: &[(&str, &str)] = &[("ev-thread", "loom")];
 
 /// The time after which a test program is taken for hanging.
-const LIMIT: Duration = Duration::from_mins(10);
+const LIMIT: Duration = Duration::from_mins(5);
 
 /// What is tested together and makes one row of the table.
 ///
