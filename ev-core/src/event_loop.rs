@@ -145,7 +145,7 @@ impl<S, B: Backend> EventLoop<S, B> {
     ///
     /// # Errors
     ///
-    /// The kernel's; drop the loop then.
+    /// The kernel's. Try again when there are descriptors, or drop the loop.
     #[doc(alias = "event_reinit")]
     pub fn reinit(&mut self) -> Result<(), Error> {
         self.reactor.engine.reinit()

@@ -167,7 +167,8 @@ impl<S, B: Backend> Reactor<S, B> {
         self.engine.activate_later(key, causes)
     }
 
-    /// Changes the conditions that an I/O event waits for, whether it is added or not.
+    /// Changes the conditions that an I/O event waits for, whether it is added or not. Of several events on a descriptor
+    /// it then counts as the newest, and the newest is called first.
     ///
     /// # Errors
     ///

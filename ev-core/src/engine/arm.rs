@@ -171,7 +171,8 @@ impl<B: Backend, P> Engine<B, P> {
         Ok(())
     }
 
-    /// Changes the conditions that an I/O event waits for, whether it is added or not.
+    /// Changes the conditions that an I/O event waits for, whether it is added or not. Of several events on a descriptor
+    /// it then counts as the newest.
     ///
     /// # Errors
     ///
@@ -383,9 +384,6 @@ impl<B: Backend, P> Engine<B, P> {
             return Ok(());
         }
         if self.may_defer(flags) {
-            if !flags.contains(Flags::OWNED) {
-                self.fds.doubt(target);
-            }
             self.defer(target);
             return Ok(());
         }

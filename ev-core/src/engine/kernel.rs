@@ -123,7 +123,7 @@ impl<B: Backend, P> Engine<B, P> {
     ///
     /// # Errors
     ///
-    /// The kernel's. The engine should then be dropped.
+    /// The kernel's. Try again when there are descriptors, or drop the engine.
     #[doc(alias = "event_reinit")]
     pub fn reinit(&mut self) -> Result<(), Error> {
         self.rebuild()?;

@@ -26,7 +26,8 @@ bitflags! {
     /// | `ONCE \| NON_BLOCKING` | no | after one pass |
     /// | `NON_BLOCKING` | no | when a pass finds nothing active |
     ///
-    /// `FOREVER` combines with the others: an empty loop is then not a reason to return.
+    /// `FOREVER` combines with the others: an empty loop is then not a reason to return. A pass with `ONCE` lasts until
+    /// nothing is active: a callback that always activates something for the next turn makes it endless.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
     #[doc(alias = "EVLOOP_ONCE")]
     pub struct RunMode: u8 {

@@ -147,7 +147,7 @@ impl<B: Backend> SharedLoop<B> {
     ///
     /// # Errors
     ///
-    /// The kernel's; drop the loop then.
+    /// The kernel's. Try again when there are descriptors, or drop the loop.
     #[doc(alias = "event_reinit")]
     pub fn reinit(&mut self) -> Result<(), Error> {
         self.handle.shared.monitor.lock().engine()?.reinit()
