@@ -7,12 +7,13 @@ use std::os::fd::AsFd;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use ev_signal::{SIGUSR1, SIGUSR2, Signals};
 use ev_sys::fdio;
 use ev_sys::pipe::{PipeFlags, pipe};
 use ev_sys::signal::{Action, Disposition};
-use rig::{drained, fork, raise, readable};
+use rig::{drained, fork, raise, readable, readable_within};
 
 /// Ends what other threads do until it is set, also when a test fails.
 struct Over<'a>(&'a AtomicBool);
@@ -133,9 +134,7 @@ rig::tests_in_own_processes! {
         while_signals_rain(|_| {
             for _ in 0..100 {
                 signals.reinit().unwrap();
-                while !readable(&signals) {
-                    thread::yield_now();
-                }
+                assert!(readable_within(&signals, Duration::from_mins(1)));
                 drained(&mut signals);
             }
         });

@@ -297,3 +297,113 @@ fn errno_location() -> *mut c_int {
     // SAFETY: the function takes nothing and returns the address of the calling thread's `errno`.
     unsafe { location() }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::thread;
+
+    use super::*;
+
+    fn set(signals: &[c_int]) -> SigSet {
+        let mut set = SigSet::empty();
+        for &signal in signals {
+            set.insert(signal).unwrap();
+        }
+        set
+    }
+
+    #[test]
+    fn sets_hold_what_was_put_in() {
+        let mut set = set(&[libc::SIGINT, libc::SIGTERM]);
+        assert_eq!(format!("{set:?}"), "{2, 15}");
+        set.remove(libc::SIGINT).unwrap();
+        assert!(!set.contains(libc::SIGINT) && set.contains(libc::SIGTERM));
+        assert!(SigSet::full().contains(libc::SIGINT));
+        for no_signal in [-1, 0, 1000] {
+            assert_eq!(set.insert(no_signal).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+            assert!(!SigSet::full().contains(no_signal));
+        }
+    }
+
+    #[test]
+    fn masks_are_changed_and_restored() {
+        // A thread of its own: the mask is the thread's.
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let before = set_mask(&set(&[libc::SIGUSR2]));
+                assert!(!before.contains(libc::SIGUSR1));
+                block(&set(&[libc::SIGUSR1]));
+                assert_eq!(
+                    format!("{:?}", mask()),
+                    format!("{:?}", set(&[libc::SIGUSR1, libc::SIGUSR2]))
+                );
+                let both = unblock(&set(&[libc::SIGUSR2]));
+                assert!(both.contains(libc::SIGUSR2) && !mask().contains(libc::SIGUSR2));
+                set_mask(&before);
+                assert!(!mask().contains(libc::SIGUSR1));
+            });
+        });
+    }
+
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+
+    extern "C" fn count(_signal: c_int) {
+        let _errno = ErrnoGuard::save();
+        // SAFETY: no descriptor has this number; the call only sets `errno`.
+        unsafe { libc::fcntl(-1, libc::F_GETFD) };
+        CALLS.fetch_add(1, Ordering::Relaxed);
+    }
+
+    #[test]
+    fn actions_are_exchanged_and_restored() {
+        // Ignored by default and used by no other test.
+        const SIGNAL: c_int = libc::SIGWINCH;
+
+        let first = Action::query(SIGNAL).unwrap();
+        assert_eq!(first.disposition(), Disposition::Default);
+        let flags = ActionFlags::RESTART | ActionFlags::NODEFER | ActionFlags::SIGINFO;
+        // SAFETY: the handler adds to an atomic and preserves `errno`.
+        let action = unsafe { Action::handler(count, flags, &set(&[libc::SIGURG])) };
+        assert_eq!(action.install(SIGNAL).unwrap().disposition(), Disposition::Default);
+
+        let installed = Action::query(SIGNAL).unwrap();
+        assert_eq!(
+            installed.disposition(),
+            Disposition::Handler(count as *const () as usize)
+        );
+        assert_eq!(installed.flags(), ActionFlags::RESTART | ActionFlags::NODEFER);
+        assert!(installed.mask().contains(libc::SIGURG) && !installed.mask().contains(libc::SIGUSR1));
+
+        // SAFETY: there is no such signal; the call only sets `errno`.
+        assert_eq!(unsafe { libc::sigaction(-1, ptr::null(), ptr::null_mut()) }, -1);
+        raise(SIGNAL).unwrap();
+        assert_eq!(io::Error::last_os_error().raw_os_error(), Some(libc::EINVAL));
+        assert_eq!(CALLS.load(Ordering::Relaxed), 1);
+
+        assert_eq!(
+            Action::ignore().install(SIGNAL).unwrap().disposition(),
+            installed.disposition()
+        );
+        raise(SIGNAL).unwrap();
+        assert_eq!(CALLS.load(Ordering::Relaxed), 1);
+        assert_eq!(installed.install(SIGNAL).unwrap().disposition(), Disposition::Ignore);
+        assert_eq!(
+            format!("{:?}", Action::query(SIGNAL).unwrap()),
+            format!("{installed:?}")
+        );
+        first.install(SIGNAL).unwrap();
+        assert_eq!(format!("{:?}", Action::query(SIGNAL).unwrap()), format!("{first:?}"));
+    }
+
+    #[test]
+    fn the_kernel_refuses_what_cannot_be_caught() {
+        for signal in [libc::SIGKILL, libc::SIGSTOP, 0, -1, 1000] {
+            assert_eq!(
+                Action::ignore().install(signal).unwrap_err().kind(),
+                io::ErrorKind::InvalidInput
+            );
+        }
+        assert_eq!(raise(1000).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+}

@@ -7,6 +7,7 @@ use ev_core::{Config, Error, EventLoop, SharedLoop, backend};
 
 use crate::counted::{Counted, Waits};
 use crate::events::Loop;
+use crate::harness::{Skip, Verdict};
 
 /// A backend and how the loop treats raw descriptors on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +92,15 @@ impl Cell {
     /// Whether raw descriptors' changes are put off to the next turn here.
     pub fn defers_raw_changes(&self) -> bool {
         self.backend.deferred
+    }
+
+    /// Skips where kqueue is libkqueue's, which cannot do it.
+    pub fn beyond_libkqueue(&self, reason: &'static str) -> Verdict {
+        if self.backend.name == "kqueue" && cfg!(target_os = "linux") {
+            Err(Skip(reason))
+        } else {
+            Ok(())
+        }
     }
 
     /// The settings that make a loop of this cell.

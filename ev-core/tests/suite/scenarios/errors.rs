@@ -560,6 +560,7 @@ fn open_descriptors() -> usize {
 
 /// A loop that gets too few descriptors is not opened, says so, and keeps none of those it got.
 fn no_descriptors_for_a_loop(cell: &Cell) -> Verdict {
+    cell.beyond_libkqueue("libkqueue keeps descriptors of its own")?;
     let before_all = open_descriptors();
     let mut scarcity = Scarcity::leaving(0);
     let mut refusals = 0;

@@ -41,6 +41,8 @@ scenarios!("fork":
     grandchildren,
 );
 
+const THREADS: &str = "libkqueue has a thread of its own, so that the process cannot fork";
+
 /// `SIGURG` on Linux: ignored unless it is watched, so that a test that fails does not end by it.
 const SIGNAL: i32 = 23;
 
@@ -83,6 +85,7 @@ fn turn(lp: &mut Loop) {
 
 /// After `reinit` the child's loop serves the events it inherited, and then the parent's does, as if nothing had been.
 fn events_work_in_the_child(cell: &Cell) -> Verdict {
+    cell.beyond_libkqueue(THREADS)?;
     let mut lp = cell.open();
     let (near, mut far) = pair();
     let (_, log) = reader(&mut lp, near);
@@ -103,6 +106,7 @@ fn events_work_in_the_child(cell: &Cell) -> Verdict {
 
 /// Both loops are told of the same file at the same time.
 fn the_child_and_the_parent_both_wait(cell: &Cell) -> Verdict {
+    cell.beyond_libkqueue(THREADS)?;
     let mut lp = cell.open();
     let (near, mut far) = pair();
     let (_, log) = watch(&mut lp, RawIo::new(near.as_raw_fd(), Interest::READ));
@@ -136,6 +140,7 @@ fn assert_undisturbed(lp: &mut Loop, log: &Log<Vec<u8>>, far: &mut UnixStream) {
 
 /// A child that never touches the loop and exits leaves the parent's registrations, timers and notifier alone.
 fn a_child_that_exits_takes_nothing_with_it(cell: &Cell) -> Verdict {
+    cell.beyond_libkqueue(THREADS)?;
     let mut lp = cell.open();
     let (near, mut far) = pair();
     let (_, log) = reader(&mut lp, near);
@@ -147,6 +152,7 @@ fn a_child_that_exits_takes_nothing_with_it(cell: &Cell) -> Verdict {
 
 /// Nor does one that drops the loop, with its sources, without `reinit`.
 fn a_child_that_drops_the_loop_takes_nothing_with_it(cell: &Cell) -> Verdict {
+    cell.beyond_libkqueue(THREADS)?;
     let mut lp = cell.open();
     let (near, mut far) = pair();
     let (_, log) = reader(&mut lp, near);
@@ -167,6 +173,7 @@ fn a_child_that_drops_the_loop_takes_nothing_with_it(cell: &Cell) -> Verdict {
 
 /// Nor one that drops it after `reinit`.
 fn a_child_that_drops_a_reinitialised_loop_takes_nothing_with_it(cell: &Cell) -> Verdict {
+    cell.beyond_libkqueue(THREADS)?;
     let mut lp = cell.open();
     let (near, mut far) = pair();
     let (_, log) = reader(&mut lp, near);
@@ -183,6 +190,7 @@ fn a_child_that_drops_a_reinitialised_loop_takes_nothing_with_it(cell: &Cell) ->
 
 /// After `reinit`, events that the child deletes or removes are still registered in the parent.
 fn what_the_child_deletes_stays_with_the_parent(cell: &Cell) -> Verdict {
+    cell.beyond_libkqueue(THREADS)?;
     let mut lp = cell.open();
     let (near, mut far) = pair();
     let (raw, mut raw_far) = pair();
@@ -204,6 +212,7 @@ fn what_the_child_deletes_stays_with_the_parent(cell: &Cell) -> Verdict {
 
 /// Events that the child inserts are not registered in the parent's kernel object.
 fn what_the_child_adds_stays_with_the_child(cell: &Cell) -> Verdict {
+    cell.beyond_libkqueue(THREADS)?;
     let (mut lp, waits) = cell.open_counted();
     let (near, mut far) = pair();
     far.write_all(b"x").unwrap();
@@ -224,6 +233,7 @@ fn what_the_child_adds_stays_with_the_child(cell: &Cell) -> Verdict {
 
 /// Changes that wait for the next turn when the process forks are made in the parent and in the child.
 fn changes_not_yet_made_are_made_in_both(cell: &Cell) -> Verdict {
+    cell.beyond_libkqueue(THREADS)?;
     let mut lp = cell.open();
     let (near, mut far) = pair();
     let (gone, mut gone_far) = pair();
@@ -248,6 +258,7 @@ fn changes_not_yet_made_are_made_in_both(cell: &Cell) -> Verdict {
 
 /// What is active or waits for a deadline is so in both processes.
 fn activations_and_deadlines_survive(cell: &Cell) -> Verdict {
+    cell.beyond_libkqueue(THREADS)?;
     let mut lp = cell.open();
     let log = Log::new();
     let (user, timer) = (log.clone(), log.clone());
@@ -275,6 +286,7 @@ fn activations_and_deadlines_survive(cell: &Cell) -> Verdict {
 
 /// The child's kernel object is new: what was reported before the fork is news to it.
 fn edges_are_reported_anew_in_the_child(cell: &Cell) -> Verdict {
+    cell.beyond_libkqueue(THREADS)?;
     let mut lp = cell.open();
     need(&mut lp, Features::EDGE, "edge")?;
     let (near, mut far) = pair();
@@ -296,6 +308,7 @@ fn edges_are_reported_anew_in_the_child(cell: &Cell) -> Verdict {
 
 /// A callback forks; the child leaves its run and starts anew.
 fn reinit_in_a_callback_of_the_child(cell: &Cell) -> Verdict {
+    cell.beyond_libkqueue(THREADS)?;
     let mut lp = cell.open();
     let (near, mut far) = pair();
     let (_, log) = reader(&mut lp, near);
@@ -325,6 +338,7 @@ fn reinit_in_a_callback_of_the_child(cell: &Cell) -> Verdict {
 
 /// A second `reinit` does no harm.
 fn reinit_twice(cell: &Cell) -> Verdict {
+    cell.beyond_libkqueue(THREADS)?;
     let mut lp = cell.open();
     let (near, mut far) = pair();
     let (_, log) = reader(&mut lp, near);
@@ -382,6 +396,7 @@ fn notifications() -> Vec<String> {
 
 /// A closure posted to the child's sleeping loop wakes it, and leaves the parent's notifier unwritten.
 fn wake_ups_in_the_child_do_not_reach_the_parent(cell: &Cell) -> Verdict {
+    cell.beyond_libkqueue(THREADS)?;
     let mut lp = cell.open();
     let remote = lp.remote();
     lp.pass();
@@ -428,6 +443,7 @@ fn sleeps_in_a_wait() -> bool {
 
 /// A notifier that was written to before the fork is the parent's: the child's loop does not find it readable.
 fn a_wake_up_before_the_fork_does_not_reach_the_child(cell: &Cell) -> Verdict {
+    cell.beyond_libkqueue(THREADS)?;
     let (mut lp, waits) = cell.open_counted();
     let remote = lp.remote();
     lp.pass();
@@ -472,6 +488,7 @@ fn watch_signal(lp: &mut Loop) -> (ev_core::EventKey, Log<Causes>) {
 
 /// Signals delivered to the child after `reinit` are counted there, and nowhere else.
 fn signals_of_the_child_stay_in_the_child(cell: &Cell) -> Verdict {
+    cell.beyond_libkqueue(THREADS)?;
     let mut lp = cell.open();
     let (_, log) = watch_signal(&mut lp);
     lp.pass();
@@ -493,6 +510,7 @@ fn signals_of_the_child_stay_in_the_child(cell: &Cell) -> Verdict {
 
 /// A signal that was delivered to the parent before the fork is called in the parent only.
 fn signals_of_the_parent_stay_in_the_parent(cell: &Cell) -> Verdict {
+    cell.beyond_libkqueue(THREADS)?;
     let mut lp = cell.open();
     let (_, log) = watch_signal(&mut lp);
     lp.pass();
@@ -512,6 +530,7 @@ fn signals_of_the_parent_stay_in_the_parent(cell: &Cell) -> Verdict {
 
 /// Deleting the signal's event in the child restores the child's disposition; the parent's handler stays.
 fn signals_are_restored_in_a_child_that_deletes(cell: &Cell) -> Verdict {
+    cell.beyond_libkqueue(THREADS)?;
     let mut lp = cell.open();
     let before = signal::Action::query(SIGNAL).unwrap().disposition();
     let (key, log) = watch_signal(&mut lp);
@@ -530,6 +549,7 @@ fn signals_are_restored_in_a_child_that_deletes(cell: &Cell) -> Verdict {
 
 /// A child's child reinitialises as well; all three are served.
 fn grandchildren(cell: &Cell) -> Verdict {
+    cell.beyond_libkqueue(THREADS)?;
     let mut lp = cell.open();
     let (near, mut far) = pair();
     let (_, log) = reader(&mut lp, near);

@@ -50,6 +50,8 @@ scenarios!("lifecycle":
     edge_triggered_registrations_are_healed_too,
 );
 
+const CLOSES: &str = "libkqueue does not notice that a registered descriptor is closed";
+
 /// How often the loop asks the kernel while its other events are silent for a while. Once is perfect.
 fn idle_waits(lp: &mut Loop<Counted>, waits: &Waits) -> usize {
     let timer = lp
@@ -128,6 +130,7 @@ fn closed_then_deleted(cell: &Cell) -> Verdict {
 
 /// A descriptor closed before it is deleted, whose file lives on in a duplicate, wakes the loop twice at most.
 fn closed_then_deleted_with_a_duplicate(cell: &Cell) -> Verdict {
+    cell.beyond_libkqueue(CLOSES)?;
     let (mut lp, waits) = cell.open_counted();
     let (near, _far) = ready_pair();
     let _duplicate = near.try_clone().unwrap();
@@ -145,6 +148,7 @@ fn closed_then_deleted_with_a_duplicate(cell: &Cell) -> Verdict {
 
 /// A descriptor closed while its event is added is silent (epoll), or an error in every turn (poll, select).
 fn closed_while_added(cell: &Cell) -> Verdict {
+    cell.beyond_libkqueue(CLOSES)?;
     let (mut lp, waits) = cell.open_counted();
     let (near, _far) = ready_pair();
     let (key, log) = watch(&mut lp, RawIo::new(near.as_raw_fd(), Interest::READ | Interest::ERROR));
@@ -168,6 +172,7 @@ fn closed_while_added(cell: &Cell) -> Verdict {
 
 /// While it is added, an event whose closed file lives on in a duplicate goes on hearing of it; deleting it ends that.
 fn closed_while_added_with_a_duplicate(cell: &Cell) -> Verdict {
+    cell.beyond_libkqueue(CLOSES)?;
     let (mut lp, waits) = cell.open_counted();
     let (near, _far) = ready_pair();
     let _duplicate = near.try_clone().unwrap();
@@ -185,6 +190,7 @@ fn closed_while_added_with_a_duplicate(cell: &Cell) -> Verdict {
 
 /// However many stale registrations report, one new kernel object is rid of them all.
 fn many_stale_registrations_are_healed_at_once(cell: &Cell) -> Verdict {
+    cell.beyond_libkqueue(CLOSES)?;
     let (mut lp, waits) = cell.open_counted();
     let mut kept = vec![];
     let mut keys = vec![];
@@ -207,6 +213,7 @@ fn many_stale_registrations_are_healed_at_once(cell: &Cell) -> Verdict {
 
 /// Events on other descriptors, owned, raw, one-shot or deleted, are after a heal what they were before.
 fn a_heal_keeps_the_other_events(cell: &Cell) -> Verdict {
+    cell.beyond_libkqueue(CLOSES)?;
     let (mut lp, waits) = cell.open_counted();
     let (first, mut first_far) = pair();
     let (second, mut second_far) = pair();
@@ -269,6 +276,7 @@ fn a_heal_tells_of_a_descriptor_that_was_closed(cell: &Cell) -> Verdict {
 
 /// Each stale registration is healed, also one that comes after a heal.
 fn a_loop_heals_again_and_again(cell: &Cell) -> Verdict {
+    cell.beyond_libkqueue(CLOSES)?;
     let (mut lp, waits) = cell.open_counted();
     let mut kept = vec![];
     for _ in 0..3 {
@@ -386,6 +394,7 @@ fn a_number_reused_between_delete_and_add(cell: &Cell) -> Verdict {
 
 /// The old file was closed before it was deleted and reports through a duplicate; the number's new event is not called.
 fn a_number_reused_while_a_duplicate_reports(cell: &Cell) -> Verdict {
+    cell.beyond_libkqueue(CLOSES)?;
     let (mut lp, waits) = cell.open_counted();
     let (near, _old_far) = ready_pair();
     let _duplicate = near.try_clone().unwrap();
@@ -431,6 +440,7 @@ fn a_number_reused_while_the_old_event_is_added(cell: &Cell) -> Verdict {
 
 /// Nor does it when its file lives on; and what that file reports does not reach the new owner.
 fn a_number_reused_while_the_old_event_and_a_duplicate_remain(cell: &Cell) -> Verdict {
+    cell.beyond_libkqueue(CLOSES)?;
     let (mut lp, waits) = cell.open_counted();
     let (near, _old_far) = ready_pair();
     let _duplicate = near.try_clone().unwrap();
@@ -643,6 +653,7 @@ fn dup2_over_an_added_descriptor(cell: &Cell) -> Verdict {
 
 /// And if the file that was there lives on in a duplicate, its reports wake the loop twice at most and reach nobody.
 fn dup2_over_an_added_descriptor_with_a_duplicate(cell: &Cell) -> Verdict {
+    cell.beyond_libkqueue(CLOSES)?;
     let (mut lp, waits) = cell.open_counted();
     let (near, _old_far) = ready_pair();
     let _duplicate = near.try_clone().unwrap();
@@ -698,6 +709,7 @@ fn dup2_over_an_owned_source(cell: &Cell) -> Verdict {
 
 /// Stale edges come only with new data; each wakes the loop at most once more, until it is healed.
 fn edge_triggered_registrations_are_healed_too(cell: &Cell) -> Verdict {
+    cell.beyond_libkqueue(CLOSES)?;
     let (mut lp, waits) = cell.open_counted();
     need(&mut lp, Features::EDGE, "edge")?;
     let (near, mut far) = ready_pair();
