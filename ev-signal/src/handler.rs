@@ -63,6 +63,15 @@ struct Slot {
     count: AtomicU32,
 }
 
+impl Slot {
+    const fn new() -> Self {
+        Self {
+            watched: AtomicBool::new(false),
+            count: AtomicU32::new(0),
+        }
+    }
+}
+
 /// All nodes, newest first.
 pub(crate) fn nodes() -> impl Iterator<Item = &'static Node> {
     let newest = NODES.load(Ordering::Acquire);
@@ -88,20 +97,19 @@ extern "C" fn handle(signal: i32) {
 }
 
 impl Node {
-    /// Adds a node to the list. Calls must not overlap: the caller holds the registry.
-    pub(crate) fn publish() -> &'static Node {
-        let node = Box::leak(Box::new(Node {
-            next: nodes().next(),
+    fn new(next: Option<&'static Node>) -> Self {
+        Self {
+            next,
             owner: AtomicU32::new(NOBODY),
             fd: AtomicI32::new(-1),
             busy: AtomicU32::new(0),
-            slots: [const {
-                Slot {
-                    watched: AtomicBool::new(false),
-                    count: AtomicU32::new(0),
-                }
-            }; SIGNALS],
-        }));
+            slots: [const { Slot::new() }; SIGNALS],
+        }
+    }
+
+    /// Adds a node to the list. Calls must not overlap: the caller holds the registry.
+    pub(crate) fn publish() -> &'static Node {
+        let node = Box::leak(Box::new(Self::new(nodes().next())));
         NODES.store(node, Ordering::Release);
         node
     }
@@ -210,5 +218,61 @@ pub(crate) fn around_fork(before: extern "C" fn(), parent: extern "C" fn(), chil
     match unsafe { libc::pthread_atfork(Some(before), Some(parent), Some(child)) } {
         0 => Ok(()),
         error => Err(io::Error::from_raw_os_error(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIGNAL: i32 = 10;
+
+    /// A node outside the list, which no handler walks to.
+    fn node() -> Node {
+        let node = Node::new(None);
+        node.adopt(-1);
+        node.watch(SIGNAL);
+        node
+    }
+
+    #[test]
+    fn a_node_is_not_retired_while_a_handler_is_in_it() {
+        let node = node();
+        node.busy.store(1, Ordering::SeqCst);
+        thread::scope(|scope| {
+            let retiring = scope.spawn(|| node.retire());
+            while node.watches(SIGNAL) {
+                thread::yield_now();
+            }
+            for _ in 0..1_000 {
+                thread::yield_now();
+                assert!(!retiring.is_finished());
+            }
+            node.busy.store(0, Ordering::SeqCst);
+            assert!(matches!(retiring.join().unwrap(), Retired::Reusable));
+        });
+        assert!(!node.is_ours());
+    }
+
+    #[test]
+    fn an_inherited_node_is_retired_at_once_and_for_good() {
+        let node = node();
+        // As `fork` leaves it, with a handler in it that the child does not have.
+        node.busy.store(1, Ordering::SeqCst);
+        node.disown();
+        assert!(matches!(node.retire(), Retired::Inherited));
+        assert!(!node.watches(SIGNAL));
+    }
+
+    #[test]
+    fn a_handler_turns_away_from_what_is_not_its_own() {
+        let node = node();
+        node.disown();
+        // It would write to a descriptor that is not open, and count.
+        node.deliver(SIGNAL, process::id());
+        node.deliver(SIGNAL + 1, process::id());
+        node.deliver(-1, process::id());
+        assert_eq!(node.take(SIGNAL), 0);
+        assert_eq!(node.busy.load(Ordering::SeqCst), 0);
     }
 }

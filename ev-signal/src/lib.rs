@@ -36,7 +36,7 @@
 //! - While anyone watches a signal, its action is this crate's handler; the action before is saved, and restored with
 //!   its flags and mask when the last one stops.
 //! - System calls are restarted (`SA_RESTART`), except for those that never are, such as `poll` and `epoll_wait`.
-//! - Signals that nobody watches are not touched. No thread's signal mask is changed.
+//! - Signals that nobody watches are not touched. No thread's signal mask is changed for longer than a call here takes.
 //! - `fork` is watched over, once there is a `Signals`: a child never disturbs its parent, and gets its own service by
 //!   [`Signals::reinit`]. `exec` ends it all.
 //!

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use ev_signal::{SIGHUP, SIGINT, SIGUSR1, SIGUSR2, SignalError, Signals};
+#[cfg(target_os = "linux")]
 use ev_sys::signal::{self, SigSet};
 use rig::{drained, raise, readable, readable_within, send};
 
@@ -94,6 +95,7 @@ rig::tests_in_own_processes! {
         assert_eq!(drained(&mut second), []);
     }
 
+    #[cfg(target_os = "linux")]
     fn the_kernel_queues_real_time_signals_only() {
         let real_time = libc::SIGRTMIN() + 1;
         let mut signals = Signals::new().unwrap();
@@ -107,15 +109,18 @@ rig::tests_in_own_processes! {
         assert_eq!(drained(&mut signals), [(SIGUSR1, 1), (real_time, 3)]);
     }
 
+    #[cfg(target_os = "linux")]
     fn every_signal_that_can_be_watched_arrives() {
         let mut signals = Signals::new().unwrap();
         let mut watched = Vec::new();
-        for signal in 1..=libc::SIGRTMAX() {
+        for signal in 1..=128 {
             match signals.watch(signal) {
                 Ok(()) => watched.push(signal),
                 Err(SignalError::Fault(_) | SignalError::Uncatchable(_)) => {}
-                // The C library keeps two real-time signals to itself.
-                Err(SignalError::NoSuchSignal(_)) => assert!((32..libc::SIGRTMIN()).contains(&signal)),
+                // The C library keeps the first real-time signals to itself.
+                Err(SignalError::NoSuchSignal(_)) => {
+                    assert!((32..libc::SIGRTMIN()).contains(&signal) || signal > libc::SIGRTMAX());
+                }
                 Err(error) => panic!("{signal}: {error}"),
             }
         }
@@ -134,7 +139,7 @@ rig::tests_in_own_processes! {
         for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE] {
             assert!(matches!(signals.watch(signal), Err(SignalError::Fault(s)) if s == signal));
         }
-        for signal in [i32::MIN, -1, 0, 32, 65, 128, 129, 1000, i32::MAX] {
+        for signal in [i32::MIN, -1, 0, 129, 1000, i32::MAX] {
             assert!(matches!(signals.watch(signal), Err(SignalError::NoSuchSignal(s)) if s == signal));
             assert!(matches!(signals.unwatch(signal), Err(SignalError::NotWatched(s)) if s == signal));
         }

@@ -32,7 +32,7 @@
 //!
 //! A poster that only *looked* and found NOTIFIED would have no place in the order of invariant 3: its own writes may
 //! still be on their way when the loop has taken the notification it saw and looked for them in vain. The same goes for
-//! a poster that finds the sleep short enough.
+//! a poster that finds the sleep short enough. The models in `tests/loom.rs` fail with either short cut.
 
 use crate::sync::{AtomicU64, Ordering};
 

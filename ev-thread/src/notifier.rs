@@ -159,7 +159,6 @@ mod tests {
     use std::os::fd::AsRawFd;
     use std::time::Duration;
 
-    use ev_sys::eventfd;
     use ev_sys::poll::{Events, PollFd, poll};
 
     use super::*;
@@ -211,6 +210,8 @@ mod tests {
         target_os = "netbsd"
     ))]
     fn a_full_eventfd_takes_more() {
+        use ev_sys::eventfd;
+
         let notifier = Notifier::new().unwrap();
         eventfd::add(notifier.as_fd(), u64::MAX - 1).unwrap();
         notifier.notify().unwrap();

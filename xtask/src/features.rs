@@ -1,7 +1,7 @@
 //! `cargo xtask features`: feature combinations that have to build without a warning, and some that are tested.
 //!
 //! For both crates whose features choose backends: no feature, each alone, the default. For `ev-core` also no backend,
-//! each, and all of them, with each choice of its other parts; without a backend it runs on one its user brings.
+//! each, and all of them, with each choice of its other parts; without a backend it has to say that it needs one.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -15,6 +15,9 @@ use crate::{Error, Result};
 /// The crates whose features are tried one by one.
 const CRATES: &[&str] = &["ev-backend", "ev-core"];
 
+/// What `ev-core` says when it is built without a backend.
+const NEEDS_A_BACKEND: &str = "ev-core needs a backend";
+
 const BACKENDS: &[&str] = &["epoll", "kqueue", "poll", "select"];
 /// What else `ev-core` is put together from.
 const PARTS: &[&[&str]] = &[&[], &["signals"], &["threads"], &["signals", "threads"]];
@@ -24,7 +27,6 @@ const TESTED: &[(&str, &[&str])] = &[
     ("ev-backend", &["epoll"]),
     ("ev-backend", &["poll"]),
     ("ev-backend", &["select"]),
-    ("ev-core", &[]),
     ("ev-core", &["poll"]),
     ("ev-core", &["epoll", "signals"]),
     ("ev-core", &["select", "threads"]),
@@ -45,7 +47,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result {
             .collect();
         for combination in combinations(package, builds) {
             let mut check = combination.command(workspace, "check");
-            failed += combination.report("check", process::run_silent(check.args(["--lib", "--tests"])))?;
+            let checked = process::run_silent(check.args(["--lib", "--tests"]));
+            failed += combination.report("check", combination.judge(checked))?;
         }
     }
     for (package, features) in TESTED {
@@ -81,6 +84,24 @@ impl Combination<'_> {
             &self.features.join(","),
         ]);
         command
+    }
+
+    /// Whether this is the core without any backend.
+    fn lacks_a_backend(&self) -> bool {
+        let has_backend = |feature: &&str| BACKENDS.contains(feature) || [LIBKQUEUE, "default"].contains(feature);
+        self.package == "ev-core" && !self.features.iter().any(has_backend)
+    }
+
+    /// What a check's result means: the core has to be refused, with the reason, where it lacks a backend.
+    fn judge(&self, checked: Result) -> Result {
+        if !self.lacks_a_backend() {
+            return checked;
+        }
+        match checked {
+            Err(Error::Failed(problem)) if problem.contains(NEEDS_A_BACKEND) => Ok(()),
+            Ok(()) => Err(Error::Failed("built without a backend, which it must not".into())),
+            other => other,
+        }
     }
 
     /// Prints what came of it. Returns 1 if it failed.
@@ -126,6 +147,24 @@ mod tests {
             features("ev-backend", &["default", "poll"]),
             [vec![], vec!["default"], vec!["poll"]]
         );
+    }
+
+    #[test]
+    fn the_core_without_a_backend_has_to_say_so() {
+        let refusal = || Err(Error::Failed(format!("error: {NEEDS_A_BACKEND}: enable one")));
+        let core = |features| Combination {
+            package: "ev-core",
+            features,
+        };
+        assert!(core(vec!["signals"]).judge(refusal()).is_ok());
+        assert!(core(vec!["signals"]).judge(Ok(())).is_err());
+        assert!(
+            core(vec!["signals"])
+                .judge(Err(Error::Failed("another error".into())))
+                .is_err()
+        );
+        assert!(core(vec!["poll"]).judge(refusal()).is_err());
+        assert!(core(vec!["poll"]).judge(Ok(())).is_ok());
     }
 
     #[test]

@@ -15,8 +15,9 @@ const INSIDE: &str = "EV_SIGNAL_TEST_INSIDE";
 
 /// Makes each function a test that runs in a process of its own: signals and their actions belong to the process.
 macro_rules! tests_in_own_processes {
-    ($(fn $name:ident() $body:block)*) => {
+    ($($(#[$attribute:meta])* fn $name:ident() $body:block)*) => {
         $(
+            $(#[$attribute])*
             #[test]
             fn $name() {
                 rig::in_own_process(stringify!($name), || $body);
