@@ -7,6 +7,7 @@
 //! | | |
 //! |---|---|
 //! | [`Notifier`] | a descriptor that becomes readable on demand: an eventfd, else a pipe |
+//! | `UserEvent` | the same for kqueue, without a descriptor: `EVFILT_USER` |
 //! | [`Gate`] | decides whether a notification needs the notifier: a burst of them is one write |
 //! | [`Waker`] | the two put together, for handles to share |
 //! | [`Mailbox`] | what others leave for the loop: many push, one takes all at once |
@@ -62,20 +63,34 @@
 //! The gate and the monitor are run by `loom` through every order of events that the memory model allows, in
 //! `tests/loom.rs`.
 #![forbid(unsafe_code)]
-#![expect(
-    unexpected_cfgs,
-    reason = "`--cfg loom` is given by hand, to run the models of tests/loom.rs"
-)]
 
 mod gate;
 mod mailbox;
 mod monitor;
 mod notifier;
 mod sync;
+#[cfg(any(
+    target_vendor = "apple",
+    target_os = "freebsd",
+    target_os = "dragonfly",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    all(target_os = "linux", feature = "libkqueue")
+))]
+mod user_event;
 mod waker;
 
 pub use gate::{Admission, Gate, Wake, Woken};
 pub use mailbox::Mailbox;
 pub use monitor::{Monitor, MonitorGuard};
 pub use notifier::Notifier;
+#[cfg(any(
+    target_vendor = "apple",
+    target_os = "freebsd",
+    target_os = "dragonfly",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    all(target_os = "linux", feature = "libkqueue")
+))]
+pub use user_event::UserEvent;
 pub use waker::Waker;

@@ -6,8 +6,6 @@
 //!
 //! A model in which a notification can be lost ends with a thread that waits for ever, which loom reports.
 
-#![expect(unexpected_cfgs, reason = "`--cfg loom` is given by hand")]
-
 #[cfg(loom)]
 mod models {
     use ev_thread::{Admission, Gate, Mailbox, Monitor, Wake, Woken};
