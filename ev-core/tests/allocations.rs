@@ -2,7 +2,6 @@
 
 #![expect(unreachable_pub, reason = "the suite's modules are written for a crate of their own")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
@@ -19,42 +18,6 @@ use events::Loop;
 
 const TURNS: usize = 100_000;
 
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-}
-
-/// The system's allocator, which counts how often each thread asks it for memory.
-struct Counting;
-
-fn count() {
-    // A thread that ends has no counter any more, and nobody to read it.
-    let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-}
-
-// SAFETY: every method passes its arguments on to `System` and returns what that returns, so `System` keeps the
-// contract; counting neither allocates (the counter is initialised at compile time and has no destructor) nor unwinds.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promise about `layout` is the one `System` asks for.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: `pointer` came from `alloc` or `realloc` above, hence from `System`, with this `layout`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: as for `dealloc`; the caller's promise about `size` is the one `System` asks for.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
 /// Sets up each loop with `set_up`, and asserts that its turns call something and allocate nothing.
 fn assert_no_allocations(set_up: fn(&mut Loop) -> Vec<UnixStream>) {
     for name in ["epoll", "poll"] {
@@ -68,13 +31,15 @@ fn assert_no_allocations(set_up: fn(&mut Loop) -> Vec<UnixStream>) {
             for _ in 0..100 {
                 lp.pass();
             }
-            let (before, calls_before) = (ALLOCATIONS.get(), CALLS.get());
-            for _ in 0..TURNS {
-                lp.pass();
-            }
-            let (allocations, calls) = (ALLOCATIONS.get() - before, CALLS.get() - calls_before);
+            let before = CALLS.get();
+            let counted = allocation_counter::measure(|| {
+                for _ in 0..TURNS {
+                    lp.pass();
+                }
+            });
+            let calls = CALLS.get() - before;
             assert!(calls >= TURNS, "{name} {driver}: {calls} calls in {TURNS} turns");
-            assert_eq!(allocations, 0, "{name} {driver}: {TURNS} turns");
+            assert_eq!(counted.count_total, 0, "{name} {driver}: {TURNS} turns");
         }
     }
 }
@@ -96,9 +61,10 @@ fn readable() -> (UnixStream, UnixStream) {
 
 #[test]
 fn the_counter_counts() {
-    let before = ALLOCATIONS.get();
-    drop(std::hint::black_box(Box::new(1)));
-    assert_eq!(ALLOCATIONS.get() - before, 1);
+    let counted = allocation_counter::measure(|| {
+        drop(std::hint::black_box(Box::new(1)));
+    });
+    assert_eq!(counted.count_total, 1);
 }
 
 #[test]

@@ -71,21 +71,21 @@ pub fn set_cloexec(fd: BorrowedFd<'_>) -> io::Result<()> {
 ///
 /// # Portability
 ///
-/// macOS has no `dup3`: there another thread that forks and executes between two calls can pass `target` on.
+/// On macOS and Android there is no `dup3` to be had: there another thread that forks and executes between two calls can pass `target` on.
 pub fn replace(target: &OwnedFd, source: OwnedFd) -> io::Result<()> {
     let result = duplicate_onto(source.as_raw_fd(), target.as_raw_fd());
     drop(source);
     result
 }
 
-#[cfg(not(target_vendor = "apple"))]
+#[cfg(not(any(target_vendor = "apple", target_os = "android")))]
 fn duplicate_onto(source: c_int, target: c_int) -> io::Result<()> {
     // SAFETY: both are open: the caller, `replace`, holds their `OwnedFd`s.
     check(unsafe { libc::dup3(source, target, libc::O_CLOEXEC) })?;
     Ok(())
 }
 
-#[cfg(target_vendor = "apple")]
+#[cfg(any(target_vendor = "apple", target_os = "android"))]
 fn duplicate_onto(source: c_int, target: c_int) -> io::Result<()> {
     // SAFETY: both are open: the caller, `replace`, holds their `OwnedFd`s.
     check(unsafe { libc::dup2(source, target) })?;
