@@ -7,7 +7,7 @@
 //! | [`select`] | `pselect` with sets of any length | every Unix |
 //! | `kqueue` | `kqueue`, `kevent` | BSD, macOS; Linux with the feature `libkqueue` |
 //! | `eventfd`, [`pipe`], [`socketpair`] | channels to wake a sleeping loop by | see each |
-//! | [`signal`] | dispositions, masks, `signalfd` | every Unix, see there |
+//! | [`signal`] | dispositions, masks | every Unix, see there |
 //! | `timerfd` | timers read like files | Linux, Android |
 //! | [`clock`] | `clock_gettime` | every Unix |
 //! | [`fdio`] | `read` and `write` on borrowed descriptors | every Unix |
