@@ -17,7 +17,7 @@ use crate::{Change, Features, Readiness, Registration, Tag, UpdateError};
 ///    another thread is inside `wait`; they take effect there at once only with [`Features::CONCURRENT`].
 /// 2. A report carries the tag of the latest successful update of its descriptor, or, when it was already on its way,
 ///    an earlier one.
-/// 3. A failed update has changed nothing.
+/// 3. A failed update leaves the descriptor registered as it was; its reports may carry the new tag.
 /// 4. A backend and its waiter are only used with each other.
 /// 5. After `fork`, the child calls [`reset`](Self::reset) and `prepare` before anything else, or drops both halves;
 ///    neither disturbs the parent.

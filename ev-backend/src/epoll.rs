@@ -50,8 +50,8 @@ use crate::{Backend, Change, Features, Interest, Mode, Readiness, Registration, 
 ///
 /// # Reports
 ///
-/// `EPOLLIN` is `READ`, `EPOLLOUT` is `WRITE`, `EPOLLRDHUP` is `CLOSED`, `EPOLLPRI` is `PRIORITY`. `EPOLLERR`, and
-/// `EPOLLHUP` without `EPOLLRDHUP`, are `READ | WRITE | ERROR`. A descriptor that its owner closes is silently
+/// `EPOLLIN` is `READ`, `EPOLLOUT` is `WRITE`, `EPOLLRDHUP` is `CLOSED`, `EPOLLPRI` is `PRIORITY`. `EPOLLERR` and
+/// `EPOLLHUP` are `ERROR`, and `READ | WRITE` as well unless `EPOLLHUP` comes with `EPOLLRDHUP`. A descriptor that its owner closes is silently
 /// forgotten by the kernel, unless a duplicate of it is open: then its reports go on until [`reset`](Backend::reset).
 ///
 /// # Portability
@@ -125,7 +125,7 @@ impl Epoll {
     ///
     /// The kernel's: `EMFILE`, `ENFILE` and `ENOMEM` at a limit.
     pub fn new() -> io::Result<(Self, EpollWaiter)> {
-        Self::with_timeout(EpollTimeout::Nanoseconds).or_else(|_| Self::with_timeout(EpollTimeout::Milliseconds))
+        Self::finest().or_else(|_| Self::with_timeout(EpollTimeout::Milliseconds))
     }
 
     /// Opens an empty set whose timeouts are always precise: with [`EpollTimeout::Nanoseconds`] where the kernel has
@@ -135,7 +135,15 @@ impl Epoll {
     ///
     /// As [`Epoll::new`].
     pub fn precise() -> io::Result<(Self, EpollWaiter)> {
-        Self::with_timeout(EpollTimeout::Nanoseconds).or_else(|_| Self::with_timeout(EpollTimeout::Timer))
+        Self::finest().or_else(|_| Self::with_timeout(EpollTimeout::Timer))
+    }
+
+    /// Tries the call that not every kernel has; not on Android, where the sandbox may kill a process that does.
+    fn finest() -> io::Result<(Self, EpollWaiter)> {
+        if cfg!(target_os = "android") {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        Self::with_timeout(EpollTimeout::Nanoseconds)
     }
 
     /// Opens an empty set that counts timeouts in the way asked. For tests and measurements, and for sandboxes that
@@ -340,7 +348,7 @@ fn events(Registration { interest, mode }: Registration) -> Events {
 }
 
 /// What the kernel's report means. `EPOLLHUP` comes with `EPOLLRDHUP` when the peer closed a stream whose closing was
-/// asked for: no error then.
+/// asked for: the directions speak for themselves then.
 #[inline]
 fn readiness(events: Events) -> Readiness {
     let mut readiness = Readiness::empty();
@@ -350,7 +358,8 @@ fn readiness(events: Events) -> Readiness {
     readiness.set(Readiness::PRIORITY, events.contains(Events::PRI));
     let broken = events.contains(Events::ERR) || (events & (Events::HUP | Events::RDHUP)) == Events::HUP;
     if broken {
-        readiness |= Readiness::READ | Readiness::WRITE | Readiness::ERROR;
+        readiness |= Readiness::READ | Readiness::WRITE;
     }
+    readiness.set(Readiness::ERROR, events.intersects(Events::ERR | Events::HUP));
     readiness
 }

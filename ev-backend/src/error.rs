@@ -37,7 +37,7 @@ impl UpdateError {
     /// ```
     pub fn check(features: Features, registration: Registration) -> Result<(), Self> {
         let Registration { interest, mode } = registration;
-        if interest.is_empty() {
+        if !interest.intersects(Interest::all()) {
             return Err(Self::NoInterest);
         }
         // The kernel takes no other conditions together with EPOLLEXCLUSIVE.

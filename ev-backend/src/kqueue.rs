@@ -174,8 +174,15 @@ impl Changes {
         let changes = &self.events[..self.count];
         let count = queue.kevent(changes, &mut answers[..self.count], Some(Duration::ZERO))?;
         let mut outcome = Outcome::Watched;
-        for answer in &answers[..count] {
-            let deleted = answer.flags().contains(Flags::DELETE);
+        // A receipt each, in order: the change tells what was asked, as the BSDs answer with `EV_ERROR` for its flags.
+        // libkqueue may leave receipts out, and keeps the flags.
+        let asked = if count == changes.len() {
+            changes
+        } else {
+            &answers[..count]
+        };
+        for (asked, answer) in asked.iter().zip(&answers) {
+            let deleted = asked.flags().contains(Flags::DELETE);
             match answer.error() {
                 None | Some(0) => {}
                 // Closed, which ended its registration, or a one-shot that the kernel deleted.

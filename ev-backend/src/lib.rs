@@ -82,7 +82,6 @@ mod interest;
     any(
         target_vendor = "apple",
         target_os = "freebsd",
-        target_os = "dragonfly",
         target_os = "netbsd",
         target_os = "openbsd",
         all(target_os = "linux", feature = "libkqueue")
@@ -117,7 +116,6 @@ pub use interest::{Interest, Readiness};
     any(
         target_vendor = "apple",
         target_os = "freebsd",
-        target_os = "dragonfly",
         target_os = "netbsd",
         target_os = "openbsd",
         all(target_os = "linux", feature = "libkqueue")

@@ -38,7 +38,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, Ordering};
 use std::thread;
 
 use ev_sys::fdio;
-use ev_sys::signal::{Action, ActionFlags, ErrnoGuard, SigSet};
+use ev_sys::signal::{Action, ActionFlags, ErrnoGuard, NewAction, SigSet};
 
 /// One more than the highest signal number of any system (128 on FreeBSD).
 pub(crate) const SIGNALS: usize = 129;
@@ -82,10 +82,19 @@ pub(crate) fn nodes() -> impl Iterator<Item = &'static Node> {
 }
 
 /// The action that delivers a signal to the nodes.
-pub(crate) fn action() -> Action {
+///
+/// It runs on the alternate stack where a thread has one, as threads with small stacks of their own need.
+pub(crate) fn action() -> NewAction {
     // SAFETY: `handle` does what `signal-safety(7)` allows, restores `errno` and does not unwind (invariant 6); it is
     // part of the program for as long as the program runs.
-    unsafe { Action::handler(handle, ActionFlags::RESTART, &SigSet::full()) }
+    unsafe { NewAction::handler(handle, ActionFlags::RESTART | ActionFlags::ONSTACK, &SigSet::full()) }
+}
+
+/// Restores the action that [`action`] replaced.
+pub(crate) fn restore(replaced: &Action, signal: i32) -> io::Result<()> {
+    // SAFETY: the registry keeps each signal's replaced action under that signal. That a handler's code outlives the time
+    // for which it is replaced is asked of the user by `Signals::watch`.
+    unsafe { replaced.restore(signal) }
 }
 
 extern "C" fn handle(signal: i32) {

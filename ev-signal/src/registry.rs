@@ -100,7 +100,7 @@ impl Registry {
             return Ok(());
         }
         if let Some(replaced) = self.table.replaced.get(&signal) {
-            replaced.install(signal)?;
+            handler::restore(replaced, signal)?;
             self.table.replaced.remove(&signal);
         }
         Ok(())

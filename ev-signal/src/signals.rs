@@ -75,6 +75,8 @@ impl Signals {
     /// runs with all signals held off, after which interrupted system calls are restarted (`SA_RESTART`). An action
     /// that others install while the signal is watched is not noticed; it takes the signal away from all watchers.
     ///
+    /// If a handler is replaced by this, its code has to stay in the process until it is restored.
+    ///
     /// # Errors
     ///
     /// [`SignalError::NoSuchSignal`], [`SignalError::Uncatchable`], [`SignalError::Fault`] (libevent lets these be
@@ -128,6 +130,10 @@ impl Signals {
     /// # Errors
     ///
     /// The kernel's, from reading the pipe; none is known. What was counted has been delivered nevertheless.
+    ///
+    /// # Panics
+    ///
+    /// If `deliver` does. Then call it again: what it did not come to is still counted, but no longer announced.
     pub fn drain(&mut self, mut deliver: impl FnMut(i32, u32)) -> io::Result<()> {
         if !self.node.is_ours() {
             // The bytes are the parent's.

@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use ev_signal::{SIGHUP, SIGUSR1, SIGUSR2, Signals};
-use ev_sys::signal::{Action, ActionFlags, Disposition, SigSet};
+use ev_sys::signal::{Action, ActionFlags, Disposition, NewAction, SigSet};
 use rig::{drained, raise};
 
 static CALLS: AtomicU32 = AtomicU32::new(0);
@@ -64,7 +64,7 @@ rig::tests_in_own_processes! {
     }
 
     fn an_ignored_signal_is_ignored_again() {
-        Action::ignore().install(SIGUSR1).unwrap();
+        NewAction::ignore().install(SIGUSR1).unwrap();
         watch_and_unwatch();
         assert_eq!(Action::query(SIGUSR1).unwrap().disposition(), Disposition::Ignore);
         raise(SIGUSR1, 1);
@@ -73,7 +73,7 @@ rig::tests_in_own_processes! {
     fn a_handler_is_restored_with_flags_and_mask() {
         let flags = ActionFlags::NODEFER | ActionFlags::ONSTACK | ActionFlags::RESETHAND;
         // SAFETY: the handler only adds to an atomic.
-        let action = unsafe { Action::handler(count, flags, &set(&[SIGUSR2, SIGHUP])) };
+        let action = unsafe { NewAction::handler(count, flags, &set(&[SIGUSR2, SIGHUP])) };
         action.install(SIGUSR1).unwrap();
         watch_and_unwatch();
         let restored = Action::query(SIGUSR1).unwrap();

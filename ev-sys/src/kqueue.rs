@@ -223,6 +223,11 @@ impl Kqueue {
         })
     }
 
+    /// Whether this process inherited the value over `fork`, and with it no queue.
+    pub fn is_inherited(&self) -> bool {
+        self.process != std::process::id()
+    }
+
     /// Applies `changes`, then waits for reports, unless `events` is empty. Returns how many of `events`, from the first
     /// on, were written.
     ///

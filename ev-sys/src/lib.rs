@@ -23,7 +23,7 @@
 //!
 //! - Nothing is emulated or retried: one function is one system call, and `EINTR` is an error like any other. Where a
 //!   function does more, its documentation says so.
-//! - What a call creates is an [`OwnedFd`](std::os::fd::OwnedFd), closed on `exec`. What it works with is a
+//! - What a call creates is an [`OwnedFd`](std::os::fd::OwnedFd), closed on `exec` unless it takes a flag for that. What it works with is a
 //!   [`BorrowedFd`](std::os::fd::BorrowedFd).
 //! - A *target*, the descriptor that `epoll_ctl`, `kevent`, `poll` or `select` is asked about, is a
 //!   [`RawFd`](std::os::fd::RawFd): it is a number in a question to the kernel, which answers `EBADF` (or `POLLNVAL`)
@@ -42,7 +42,6 @@ pub mod fdio;
 #[cfg(any(
     target_vendor = "apple",
     target_os = "freebsd",
-    target_os = "dragonfly",
     target_os = "netbsd",
     target_os = "openbsd",
     all(target_os = "linux", feature = "libkqueue")

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::RawFd;
 
 use crate::check;
-use crate::signal::{Action, ActionFlags, SigSet};
+use crate::signal::{ActionFlags, NewAction, SigSet};
 
 /// Whether the process has rights that the user who started it lacks (set-user-id, set-group-id, file capabilities), so
 /// that its environment must not steer it.
@@ -64,7 +64,7 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
 pub fn interrupt_on(signal: libc::c_int) -> io::Result<()> {
     extern "C" fn nothing(_: libc::c_int) {}
     // SAFETY: a function of this crate that does nothing.
-    let action = unsafe { Action::handler(nothing, ActionFlags::empty(), &SigSet::empty()) };
+    let action = unsafe { NewAction::handler(nothing, ActionFlags::empty(), &SigSet::empty()) };
     action.install(signal).map(drop)
 }
 

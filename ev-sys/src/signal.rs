@@ -28,19 +28,21 @@ pub struct SigSet(libc::sigset_t);
 impl SigSet {
     /// The set of no signal.
     pub fn empty() -> Self {
-        let mut set = MaybeUninit::uninit();
-        // SAFETY: `sigemptyset` initialises the set it is given; it cannot fail for a valid pointer.
+        // A C library writes no more of it than its signals need.
+        let mut set = MaybeUninit::zeroed();
+        // SAFETY: the pointer is valid for writes; the call cannot fail for one.
         unsafe { libc::sigemptyset(set.as_mut_ptr()) };
-        // SAFETY: initialised by the call above.
+        // SAFETY: a `sigset_t` is integers: zeroes are a value of it, and so is what the call made of them.
         Self(unsafe { set.assume_init() })
     }
 
     /// The set of every signal.
     pub fn full() -> Self {
-        let mut set = MaybeUninit::uninit();
-        // SAFETY: `sigfillset` initialises the set it is given; it cannot fail for a valid pointer.
+        // A C library writes no more of it than its signals need.
+        let mut set = MaybeUninit::zeroed();
+        // SAFETY: the pointer is valid for writes; the call cannot fail for one.
         unsafe { libc::sigfillset(set.as_mut_ptr()) };
-        // SAFETY: initialised by the call above.
+        // SAFETY: a `sigset_t` is integers: zeroes are a value of it, and so is what the call made of them.
         Self(unsafe { set.assume_init() })
     }
 
@@ -144,21 +146,25 @@ pub enum Disposition {
 
 /// What the process does when a signal comes: a handler, its flags and its mask (`struct sigaction`).
 ///
-/// An action that was read and is installed again has the same handler, flags and mask.
+/// As it was read: restored, it has the same handler, flags and mask.
 #[derive(Clone, Copy)]
 pub struct Action(libc::sigaction);
 
-impl Action {
+/// An action that was made here, and may be that of any signal.
+#[derive(Clone, Copy, Debug)]
+pub struct NewAction(Action);
+
+impl NewAction {
     /// What the system does by itself: end the process, mostly.
     #[doc(alias = "SIG_DFL")]
     pub fn system_default() -> Self {
-        Self::new(libc::SIG_DFL, ActionFlags::empty(), &SigSet::empty())
+        Self::of(libc::SIG_DFL, ActionFlags::empty(), &SigSet::empty())
     }
 
     /// Nothing.
     #[doc(alias = "SIG_IGN")]
     pub fn ignore() -> Self {
-        Self::new(libc::SIG_IGN, ActionFlags::empty(), &SigSet::empty())
+        Self::of(libc::SIG_IGN, ActionFlags::empty(), &SigSet::empty())
     }
 
     /// A call of `handler` with the signal's number, with the signals of `mask` held off meanwhile.
@@ -171,29 +177,20 @@ impl Action {
     /// allows, leaves `errno` as it found it and does not unwind; and its code stays in the process for as long as the
     /// action, or a copy, can be installed.
     pub unsafe fn handler(handler: extern "C" fn(c_int), flags: ActionFlags, mask: &SigSet) -> Self {
-        Self::new(
+        Self::of(
             handler as *const () as usize,
             flags.difference(ActionFlags::SIGINFO),
             mask,
         )
     }
 
-    fn new(handler: libc::sighandler_t, flags: ActionFlags, mask: &SigSet) -> Self {
+    fn of(handler: libc::sighandler_t, flags: ActionFlags, mask: &SigSet) -> Self {
         // SAFETY: `struct sigaction` is integers, a set of bits and a nullable function pointer: all zeroes is valid.
         let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
         action.sa_sigaction = handler;
         action.sa_flags = flags.bits();
         action.sa_mask = mask.0;
-        Self(action)
-    }
-
-    /// The action of `signal` at present.
-    ///
-    /// # Errors
-    ///
-    /// `EINVAL` if there is no such signal.
-    pub fn query(signal: c_int) -> io::Result<Self> {
-        exchange(signal, None)
+        Self(Action(action))
     }
 
     /// Makes this the action of `signal` and returns the one before.
@@ -203,8 +200,32 @@ impl Action {
     /// `EINVAL` if there is no such signal, or none that the process may act on (`SIGKILL`, `SIGSTOP`). The action has
     /// not changed.
     #[doc(alias = "sigaction")]
-    pub fn install(&self, signal: c_int) -> io::Result<Self> {
-        exchange(signal, Some(self))
+    pub fn install(&self, signal: c_int) -> io::Result<Action> {
+        exchange(signal, Some(&self.0))
+    }
+}
+
+impl Action {
+    /// The action of `signal` at present.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if there is no such signal.
+    pub fn query(signal: c_int) -> io::Result<Self> {
+        exchange(signal, None)
+    }
+
+    /// Makes this the action of `signal` again.
+    ///
+    /// # Errors
+    ///
+    /// As for [`NewAction::install`].
+    ///
+    /// # Safety
+    ///
+    /// This was the action of the same signal, and the code of its handler is still in the process.
+    pub unsafe fn restore(&self, signal: c_int) -> io::Result<()> {
+        exchange(signal, Some(self)).map(drop)
     }
 
     /// What this action does.
@@ -239,9 +260,9 @@ impl fmt::Debug for Action {
 
 fn exchange(signal: c_int, new: Option<&Action>) -> io::Result<Action> {
     let new = new.map_or(ptr::null(), |action| &raw const action.0);
-    let mut old = Action::system_default();
+    let NewAction(mut old) = NewAction::system_default();
     // SAFETY: `new` is null or an action that outlives the call, and whose handler may be called by the promise given
-    // to `Action::handler`, or because the kernel had it already; `old` is valid for writes.
+    // to `NewAction::handler` or `Action::restore`; `old` is valid for writes.
     check(unsafe { libc::sigaction(signal, new, &raw mut old.0) })?;
     Ok(old)
 }
@@ -364,7 +385,7 @@ mod tests {
         assert_eq!(first.disposition(), Disposition::Default);
         let flags = ActionFlags::RESTART | ActionFlags::NODEFER | ActionFlags::SIGINFO;
         // SAFETY: the handler adds to an atomic and preserves `errno`.
-        let action = unsafe { Action::handler(count, flags, &set(&[libc::SIGURG])) };
+        let action = unsafe { NewAction::handler(count, flags, &set(&[libc::SIGURG])) };
         assert_eq!(action.install(SIGNAL).unwrap().disposition(), Disposition::Default);
 
         let installed = Action::query(SIGNAL).unwrap();
@@ -382,17 +403,20 @@ mod tests {
         assert_eq!(CALLS.load(Ordering::Relaxed), 1);
 
         assert_eq!(
-            Action::ignore().install(SIGNAL).unwrap().disposition(),
+            NewAction::ignore().install(SIGNAL).unwrap().disposition(),
             installed.disposition()
         );
         raise(SIGNAL).unwrap();
         assert_eq!(CALLS.load(Ordering::Relaxed), 1);
-        assert_eq!(installed.install(SIGNAL).unwrap().disposition(), Disposition::Ignore);
+        assert_eq!(Action::query(SIGNAL).unwrap().disposition(), Disposition::Ignore);
+        // SAFETY: it was this signal's, and `count` is part of the program.
+        unsafe { installed.restore(SIGNAL) }.unwrap();
         assert_eq!(
             format!("{:?}", Action::query(SIGNAL).unwrap()),
             format!("{installed:?}")
         );
-        first.install(SIGNAL).unwrap();
+        // SAFETY: it was this signal's when the test began.
+        unsafe { first.restore(SIGNAL) }.unwrap();
         assert_eq!(format!("{:?}", Action::query(SIGNAL).unwrap()), format!("{first:?}"));
     }
 
@@ -400,7 +424,7 @@ mod tests {
     fn the_kernel_refuses_what_cannot_be_caught() {
         for signal in [libc::SIGKILL, libc::SIGSTOP, 0, -1, 1000] {
             assert_eq!(
-                Action::ignore().install(signal).unwrap_err().kind(),
+                NewAction::ignore().install(signal).unwrap_err().kind(),
                 io::ErrorKind::InvalidInput
             );
         }

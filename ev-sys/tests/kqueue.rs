@@ -2,7 +2,6 @@
 #![cfg(any(
     target_vendor = "apple",
     target_os = "freebsd",
-    target_os = "dragonfly",
     target_os = "netbsd",
     target_os = "openbsd",
     all(target_os = "linux", feature = "libkqueue")

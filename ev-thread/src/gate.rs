@@ -92,7 +92,8 @@ pub enum Admission {
 pub enum Woken {
     /// Someone has notified since the last [`Gate::end_wait`]. All that was left before is visible now.
     Notified,
-    /// No one has: something was ready, or the time had come.
+    /// No one has: something was ready, or the time had come. What was left by a [`Gate::notify_before`] that this sleep
+    /// suited is not told of, so look at what was left in any case.
     Unnotified,
 }
 

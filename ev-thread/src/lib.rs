@@ -72,7 +72,6 @@ mod sync;
 #[cfg(any(
     target_vendor = "apple",
     target_os = "freebsd",
-    target_os = "dragonfly",
     target_os = "netbsd",
     target_os = "openbsd",
     all(target_os = "linux", feature = "libkqueue")
@@ -87,7 +86,6 @@ pub use notifier::Notifier;
 #[cfg(any(
     target_vendor = "apple",
     target_os = "freebsd",
-    target_os = "dragonfly",
     target_os = "netbsd",
     target_os = "openbsd",
     all(target_os = "linux", feature = "libkqueue")

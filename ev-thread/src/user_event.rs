@@ -56,8 +56,11 @@ impl UserEvent {
 
 impl Drop for UserEvent {
     fn drop(&mut self) {
-        // A queue that does not know it any more has forgotten it already.
-        let _ = self.change(Flags::DELETE, 0);
+        // The number of an inherited queue may be another queue's by now.
+        if !self.queue.is_inherited() {
+            // A queue that does not know it any more has forgotten it already.
+            let _ = self.change(Flags::DELETE, 0);
+        }
     }
 }
 
