@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use ev_backend::{OpenError, UpdateError};
+use ev_backend::{OpenError, PassedOver, UpdateError};
 use ev_map::MapError;
 use thiserror::Error;
 
@@ -11,7 +11,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The key's event was removed, or belongs to another loop.
+    /// The key's event was removed.
     #[error("the event no longer exists")]
     Stale,
     /// There is no memory, or no index, for one more event.
@@ -61,13 +61,24 @@ impl From<Error> for io::Error {
         let kind = match error {
             Error::Io(error) => return error,
             Error::Update(error) => return error.into(),
+            #[cfg(feature = "signals")]
+            Error::Signal(error) => return error.into(),
             Error::Stale | Error::Gone => io::ErrorKind::NotFound,
             Error::OutOfMemory => io::ErrorKind::OutOfMemory,
-            Error::Open(_) => io::ErrorKind::Unsupported,
+            Error::Open(ref error) => why_none_opened(error),
             _ => io::ErrorKind::InvalidInput,
         };
         Self::new(kind, error)
     }
+}
+
+/// The kernel's reason if it refused a backend that would have fitted.
+fn why_none_opened(error: &OpenError) -> io::ErrorKind {
+    let refused = error.passed_over().find_map(|(_, reason)| match reason {
+        PassedOver::Failed(error) => Some(error.kind()),
+        _ => None,
+    });
+    refused.unwrap_or(io::ErrorKind::Unsupported)
 }
 
 /// A refused value with the reason: what was to be inserted or posted comes back to its owner.

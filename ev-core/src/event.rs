@@ -271,7 +271,8 @@ impl Timer {
         Self::new(Persistence::Once, Some(timeout), Arming::Remembered)
     }
 
-    /// Fires once, at `deadline` by the loop's clock ([`Reactor::now`](crate::Reactor::now)).
+    /// Fires once, at `deadline` by the loop's clock ([`Reactor::now`](crate::Reactor::now)). It has no timeout to be added
+    /// again with; give it another deadline with [`Reactor::add_at`](crate::Reactor::add_at).
     #[must_use]
     pub fn at(deadline: Time) -> Self {
         Self::new(Persistence::Once, None, Arming::At(deadline))

@@ -7,7 +7,8 @@ use std::num::NonZeroU32;
 ///
 /// A key is eight bytes, `Copy`, and never names a second event: a slot that is used again has a new generation, and a
 /// slot whose generations are used up is retired. Using the key of a removed event is [`Error::Stale`](crate::Error),
-/// never undefined and never somebody else's event. A key of one loop means nothing to another.
+/// never undefined and never an event that came later. Do not give a loop the key of another loop's event: it may be the
+/// key of one of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventKey {
     index: u32,
@@ -19,7 +20,7 @@ impl EventKey {
         Self { index, generation }
     }
 
-    /// The event's slot: small numbers, the lowest free one first, for tables kept beside the loop's.
+    /// The event's slot: small numbers, used again soon, for tables kept beside the loop's.
     ///
     /// Another event may use the slot after this one is removed.
     #[inline]

@@ -78,7 +78,9 @@ impl<S, B: Backend> Reactor<S, B> {
     }
 
     /// Adds an event as it was described: its descriptor or signal, and its timeout if it has one. An event whose
-    /// timeout is running gets it anew.
+    /// timeout is running gets it anew. An event with none of these, [`User`](crate::User) or
+    /// [`Timer::at`](crate::Timer::at), is left as it is: see [`add_after`](Self::add_after) and
+    /// [`add_at`](Self::add_at).
     ///
     /// # Errors
     ///
@@ -147,7 +149,7 @@ impl<S, B: Backend> Reactor<S, B> {
         Ok(())
     }
 
-    /// Makes an event active by hand, whether it is added or not. Its callback is called in this turn, if the turn has
+    /// Makes an event active by hand, whether it is added or not. A periodic timer starts its period anew by that. Its callback is called in this turn, if the turn has
     /// not come past its priority, else in the next. On an active event the causes are added to and nothing else changes.
     ///
     /// # Errors

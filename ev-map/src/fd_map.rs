@@ -115,7 +115,8 @@ pub struct Removed {
 pub enum Matched {
     /// The report is about the descriptor's present registration. Its events were called, those that asked for it.
     Current,
-    /// The report is about an earlier registration, or about a descriptor that has none. No event was called.
+    /// The report is about an earlier registration, or about a descriptor that has none or no events. No event was
+    /// called.
     ///
     /// One may always be on its way while a change is made. If they go on, the kernel has a registration that the map
     /// does not know of, as of a file that lives on in a duplicate of a closed descriptor.
@@ -325,7 +326,7 @@ impl FdMap {
         let Some(slot) = self.slots.get(tag.fd()) else {
             return Matched::Stale;
         };
-        if slot.generation != tag.generation() || slot.told.is_none() {
+        if slot.generation != tag.generation() || slot.told.is_none() || slot.head.is_empty() {
             return Matched::Stale;
         }
         for (id, entry) in self.links.iter(slot.head) {

@@ -128,11 +128,15 @@ fn the_earlier_tag_is_good_until_the_commit() {
 }
 
 #[test]
-fn a_removal_not_yet_committed_leaves_the_tag_current_with_nobody_to_call() {
+fn a_report_is_stale_from_the_removal_of_the_last_event_on() {
     let mut map = FdMap::new();
     let tag = tell(&mut map, 3, 0, level(READ)).tag;
     let removal = map.remove(0).unwrap().change.unwrap();
-    assert_eq!(reached(&map, tag), Some(vec![]));
+    assert_eq!(
+        reached(&map, tag),
+        None,
+        "a backend that refuses the removal is noticed"
+    );
     map.commit(&removal);
     assert_eq!(reached(&map, tag), None);
 }

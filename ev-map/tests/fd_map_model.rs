@@ -315,7 +315,8 @@ impl World {
     fn check_report(&self, descriptor: &Descriptor, tag: Tag, readiness: Readiness) {
         let mut hits = vec![];
         let matched = self.map.matching(tag, readiness, |id, hit| hits.push((id, hit.bits())));
-        if descriptor.kernel.is_some_and(|(_, current)| current == tag) {
+        let is_current = descriptor.kernel.is_some_and(|(_, current)| current == tag);
+        if is_current && !descriptor.events.is_empty() {
             let asked = |event: &Event| match event.registration.interest.bits() & readiness.bits() {
                 0 => readiness.bits() & Readiness::ERROR.bits(),
                 hit => hit,

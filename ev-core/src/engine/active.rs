@@ -134,6 +134,11 @@ impl ActiveQueues {
         Some(causes)
     }
 
+    /// Takes causes away from an event, which stays active even if none is left.
+    pub(crate) fn take_back(&mut self, id: u32, causes: Causes) {
+        self.nodes[id as usize].causes -= causes;
+    }
+
     /// The first event of a priority.
     #[inline]
     pub(crate) fn first(&self, priority: u8) -> Option<u32> {

@@ -79,7 +79,7 @@ impl<B: Backend, P> Engine<B, P> {
         Ok(self.slots.get_mut(index).payload.replace(payload))
     }
 
-    /// Adds the event: its descriptor or signal, if it has one and is not active, and a deadline, if one is given.
+    /// Adds the event: its descriptor or signal, if it has one, and a deadline, if one is given.
     ///
     /// Adding an added event changes its deadline if one is given, and nothing otherwise. If the event is active because
     /// of its earlier deadline, a new one takes that activation back.
@@ -92,15 +92,11 @@ impl<B: Backend, P> Engine<B, P> {
     pub fn add(&mut self, key: EventKey, deadline: Option<Deadline>) -> Result<(), Error> {
         let index = self.slots.find(key)?;
         if deadline.is_some() {
-            self.timers.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
             self.reserve_timeout(index)?;
         }
         let flags = self.slots.get(index).flags;
         let has_target = flags.intersects(Flags::IO | Flags::SIGNAL);
-        let causes = self.active.causes(index);
-        // An activation that the new deadline is about to take back does not count.
-        let taken_back = deadline.is_some() && causes.is_some_and(|causes| causes.contains(Causes::TIMEOUT));
-        if has_target && !flags.contains(Flags::INSERTED) && (causes.is_none() || taken_back) {
+        if has_target && !flags.contains(Flags::INSERTED) {
             self.register(index)?;
         }
         if let Some(deadline) = deadline {
@@ -251,7 +247,9 @@ impl<B: Backend, P> Engine<B, P> {
         }
     }
 
+    /// Makes sure that neither setting a deadline nor remembering a timeout fails for want of memory.
     fn reserve_timeout(&mut self, index: u32) -> Result<(), Error> {
+        self.timers.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
         let needed = index as usize + 1;
         if needed > self.timeouts.len() {
             self.timeouts
@@ -269,13 +267,7 @@ impl<B: Backend, P> Engine<B, P> {
 
     /// Sets the deadline; room for it was reserved.
     fn arm(&mut self, index: u32, deadline: Deadline) {
-        if self
-            .active
-            .causes(index)
-            .is_some_and(|causes| causes.contains(Causes::TIMEOUT))
-        {
-            self.deactivate(index);
-        }
+        self.take_back_timeout(index);
         match deadline {
             Deadline::At(deadline) => self.timers.set(index, deadline),
             Deadline::After { now, timeout } => {
@@ -290,6 +282,18 @@ impl<B: Backend, P> Engine<B, P> {
             }
         }
         self.slots.get_mut(index).flags |= Flags::TIMED;
+    }
+
+    /// Takes back an activation by the deadline that is about to be replaced; what else the event is active for stays.
+    fn take_back_timeout(&mut self, index: u32) {
+        match self.active.causes(index) {
+            Some(Causes::TIMEOUT) => self.deactivate(index),
+            Some(causes) if causes.contains(Causes::TIMEOUT) => {
+                self.active.take_back(index, Causes::TIMEOUT);
+                self.slots.get_mut(index).flags.remove(Flags::EXPIRED);
+            }
+            _ => {}
+        }
     }
 
     /// Deletes the event from wherever it is.
@@ -319,7 +323,7 @@ impl<B: Backend, P> Engine<B, P> {
     }
 
     /// Puts the event into the map of its kind and tells the kernel.
-    fn register(&mut self, index: u32) -> Result<(), Error> {
+    pub(super) fn register(&mut self, index: u32) -> Result<(), Error> {
         let slot = self.slots.get(index);
         let (target, flags) = (slot.target, slot.flags);
         if flags.contains(Flags::IO) {
@@ -348,7 +352,8 @@ impl<B: Backend, P> Engine<B, P> {
         }
         self.backend.supports(wanted)?;
         self.fds.insert(fd, index, wanted)?;
-        if !flags.contains(Flags::OWNED | Flags::ACCEPTED) {
+        let is_vouched_for = flags.contains(Flags::OWNED | Flags::ACCEPTED);
+        if !is_vouched_for {
             // An event that was left on a closed descriptor must not keep the number's new file from being registered.
             self.fds.doubt(fd);
         }

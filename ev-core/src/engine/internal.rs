@@ -60,7 +60,7 @@ impl<B: Backend, P> Engine<B, P> {
         let flags = Flags::IO | Flags::OWNED | Flags::PERSISTENT | Flags::INTERNAL;
         self.slots
             .occupy(source.as_fd().as_raw_fd(), flags, 0, Interest::READ, Mode::Level);
-        if let Err(error) = self.add(self.slots.key(index), None) {
+        if let Err(error) = self.register(index) {
             self.slots.vacate(index);
             return Err(error);
         }

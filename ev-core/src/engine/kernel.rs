@@ -40,12 +40,21 @@ impl<B: Backend, P> Engine<B, P> {
     }
 
     /// Tells the backend of all deferred changes that still make a difference.
-    pub(super) fn flush(&mut self) {
+    ///
+    /// # Errors
+    ///
+    /// The backend's refusal of the signal pipe or the notifier, without which the loop would be deaf. It is tried again.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
         while let Some(change) = self.fds.next_deferred() {
-            if self.apply(&change).is_err() {
-                self.refuse(change.fd);
+            let Err(error) = self.apply(&change) else { continue };
+            let first = self.first_on(change.fd);
+            if first.is_some_and(|index| self.slots.get(index).flags.contains(Flags::INTERNAL)) {
+                self.defer(change.fd);
+                return Err(error.into());
             }
+            self.refuse(change.fd);
         }
+        Ok(())
     }
 
     /// The backend refused a deferred change, so nobody is there to take its error: the descriptor's events are deleted
@@ -54,9 +63,7 @@ impl<B: Backend, P> Engine<B, P> {
         while let Some(index) = self.first_on(fd) {
             let _ = self.disarm(index);
             // The next time it is added, the kernel is asked at once.
-            let slot = self.slots.get_mut(index);
-            slot.flags.remove(Flags::ACCEPTED);
-            slot.flags |= Flags::EXPIRED;
+            self.slots.get_mut(index).flags.remove(Flags::ACCEPTED);
             self.push(index, Causes::ERROR);
         }
     }
@@ -67,7 +74,7 @@ impl<B: Backend, P> Engine<B, P> {
 
     /// Hands the registrations to the waiter; part of [`begin_turn`](Self::begin_turn).
     pub(super) fn prepare(&mut self, waiter: &mut B::Waiter) -> io::Result<()> {
-        self.flush();
+        self.flush()?;
         self.backend.prepare(waiter)?;
         self.unprepared = false;
         Ok(())

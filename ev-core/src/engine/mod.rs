@@ -18,10 +18,11 @@
 //! ```
 //!
 //! Invariants:
-//! 1. A slot's `INSERTED` flag is set exactly while its id is in the fd map or the signal map, and `TIMED` exactly while
-//!    it has a deadline in the timers.
+//! 1. A slot's `INSERTED` flag is set exactly while its id is in the fd map or the signal map, or has a negative
+//!    descriptor and is on neither; and `TIMED` exactly while it has a deadline in the timers.
 //! 2. `inserted` counts the inserted events that are not internal.
-//! 3. Maps, timers and queues have room for every occupied slot, so that activating and expiring need no memory.
+//! 3. The queues have room for every occupied slot, and the timers for one more deadline of every slot with a timeout,
+//!    so that activating needs no memory.
 //! 4. A descriptor whose wishes differ from what the backend was told is on the fd map's list of deferred changes.
 //! 5. While a callback runs, `running` names its event and that slot's payload is with the driver.
 

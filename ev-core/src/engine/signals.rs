@@ -6,6 +6,7 @@ use ev_backend::Backend;
 use ev_map::{Sharing, SignalMap};
 
 use super::Engine;
+use super::active::Pushed;
 use crate::{Causes, Error};
 
 /// What is known of signals.
@@ -87,8 +88,9 @@ impl<B: Backend, P> Engine<B, P> {
                 let waiting = &mut deliveries[index as usize];
                 *waiting = waiting.saturating_add(count);
                 let priority = slots.get(index).priority;
-                active.push(index, priority, Causes::SIGNAL);
-                run.notice(priority);
+                if active.push(index, priority, Causes::SIGNAL) == Pushed::Queued {
+                    run.notice(priority);
+                }
             });
         });
     }

@@ -13,7 +13,7 @@ use ev_backend::{Interest, Mode};
 use crate::{Error, EventKey};
 
 const NIL: i32 = -1;
-/// Index + 1 is kept in an `i32` on the free list, and ev-timer numbers timers below 2^31.
+/// Indices are kept in an `i32` on the free list.
 const MAX_EVENTS: usize = i32::MAX as usize - 1;
 
 bitflags! {
@@ -135,13 +135,11 @@ impl<P> Slots<P> {
         EventKey::new(index, self.entries[index as usize].generation)
     }
 
-    /// The slot's index, if the key is not stale.
+    /// The slot's index, if the key is not stale. No key leads to an internal event.
     #[inline]
     pub(crate) fn find(&self, key: EventKey) -> Result<u32, Error> {
         match self.entries.get(key.index() as usize) {
-            Some(slot) if slot.generation == key.generation() && slot.flags.contains(Flags::OCCUPIED) => {
-                Ok(key.index())
-            }
+            Some(slot) if slot.generation == key.generation() && is_user(slot) => Ok(key.index()),
             _ => Err(Error::Stale),
         }
     }
@@ -162,10 +160,14 @@ impl<P> Slots<P> {
 
     /// Keys of all events that are not internal.
     pub(crate) fn keys(&self) -> impl Iterator<Item = EventKey> + '_ {
-        let own = |slot: &Slot<P>| slot.flags & (Flags::OCCUPIED | Flags::INTERNAL) == Flags::OCCUPIED;
-        let occupied = self.entries.iter().enumerate().filter(move |(_, slot)| own(slot));
+        let occupied = self.entries.iter().enumerate().filter(|(_, slot)| is_user(slot));
         occupied.map(|(index, slot)| EventKey::new(index as u32, slot.generation))
     }
+}
+
+/// Whether there is an event in the slot, and not one of the library's own.
+fn is_user<P>(slot: &Slot<P>) -> bool {
+    slot.flags & (Flags::OCCUPIED | Flags::INTERNAL) == Flags::OCCUPIED
 }
 
 #[cfg(test)]

@@ -93,6 +93,7 @@ struct Repeat {
 
 /// The state of a run, and of the turn within it.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the turn")]
 pub(super) struct Run {
     mode: RunMode,
     stop: Option<Stop>,
@@ -100,6 +101,8 @@ pub(super) struct Run {
     priority: Option<u8>,
     /// A callback was called in this turn.
     called: bool,
+    /// The driver called something of its own in this turn.
+    posted: bool,
     /// Something was active when the turn began to process.
     found: bool,
     /// The turn ends after the current callback.
@@ -108,6 +111,10 @@ pub(super) struct Run {
 }
 
 impl Run {
+    fn did_something(&self) -> bool {
+        self.called || self.posted
+    }
+
     /// An event of that priority became active: one more urgent than what is being processed ends the turn.
     pub(super) fn notice(&mut self, priority: u8) {
         if self.priority.is_some_and(|current| priority < current) {
@@ -160,6 +167,7 @@ impl<B: Backend, P> Engine<B, P> {
         self.run.restart = false;
         self.run.priority = None;
         self.run.called = false;
+        self.run.posted = false;
         if self.run.stop == Some(Stop::Now) {
             self.run.stop = None;
             return Ok(Step::Leave(Outcome::Stopped));
@@ -231,7 +239,7 @@ impl<B: Backend, P> Engine<B, P> {
     /// The index of the event that is next in line.
     #[inline]
     fn pick(&mut self) -> Option<u32> {
-        if self.run.stop == Some(Stop::Now) || self.run.restart && self.run.called {
+        if self.run.stop == Some(Stop::Now) || self.run.restart && self.run.did_something() {
             return None;
         }
         if let Some(priority) = self.run.priority {
@@ -260,7 +268,8 @@ impl<B: Backend, P> Engine<B, P> {
         self.active.remove(index);
         if flags.contains(Flags::EXPIRED) {
             self.slots.get_mut(index).flags.remove(Flags::EXPIRED);
-        } else if is_periodic(flags) {
+        } else if is_periodic(flags) && flags & (Flags::IO | Flags::INSERTED) != Flags::IO {
+            // An I/O event that is not added gets no deadline: it would be half added.
             self.push_back(index, causes);
         }
     }
@@ -268,6 +277,10 @@ impl<B: Backend, P> Engine<B, P> {
     /// An activation other than by deadline starts the period anew.
     #[inline]
     fn push_back(&mut self, index: u32, causes: Causes) {
+        // The loop's first timeout was set in this very turn, and the clock was not read: the next activity starts it.
+        if self.now == Time::ZERO {
+            return;
+        }
         let period = self.timeouts[index as usize];
         let scheduled = if causes.contains(Causes::TIMEOUT) {
             self.timers.deadline(index)
@@ -323,8 +336,9 @@ impl<B: Backend, P> Engine<B, P> {
     }
 
     /// Tells the engine that the driver called something of its own in this turn.
+    /// It makes a pass of [`RunMode::ONCE`] complete, and does not stand for a callback of the turn's priority.
     pub fn count_as_called(&mut self) {
-        self.run.called = true;
+        self.run.posted = true;
         self.run.found = true;
     }
 
@@ -337,7 +351,7 @@ impl<B: Backend, P> Engine<B, P> {
         }
         let found = std::mem::take(&mut self.run.found);
         let over = if found {
-            mode.contains(RunMode::ONCE) && self.run.called && !self.has_active()
+            mode.contains(RunMode::ONCE) && self.run.did_something() && !self.has_active()
         } else {
             mode.contains(RunMode::NON_BLOCKING)
         };

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -50,6 +51,11 @@ impl<B: Backend> LoopHandle<B> {
         answer
     }
 
+    /// Asks the engine something.
+    fn read<R>(&self, question: impl FnOnce(&Engine<B, SharedCallback<B>>) -> Result<R, Error>) -> Result<R, Error> {
+        question(self.shared.monitor.lock().engine()?)
+    }
+
     /// Wakes the loop if it sleeps although there is something to be done, or will sleep past a deadline.
     fn wake_for(&self, state: &State<B>) {
         let Some(engine) = state.engine.as_ref().filter(|_| state.asleep) else {
@@ -76,12 +82,13 @@ impl<B: Backend> LoopHandle<B> {
         C: FnMut(&mut SharedContext<'_, B>, &mut D::Source, Fired) + Send + 'static,
     {
         let Described { source, spec, arming } = event.describe();
+        let fd = D::descriptor(&source);
         let mut value = Some((source, callback));
         let inserted = self.with(|engine| {
             let key = engine.insert_armed(&spec, arming, || self.shared.read_clock())?;
             if let Some((source, callback)) = value.take() {
                 // The event was made just now and has no payload.
-                let _ = engine.fill(key, bind::<B, D, C>(source, callback));
+                let _ = engine.fill(key, bind::<B, D, C>(source, fd, callback));
             }
             Ok(key)
         });
@@ -271,7 +278,7 @@ impl<B: Backend> LoopHandle<B> {
     /// [`Error::Stale`], [`Error::Gone`].
     #[doc(alias = "event_pending")]
     pub fn is_pending(&self, key: EventKey) -> Result<bool, Error> {
-        self.with(|engine| engine.is_pending(key))
+        self.read(|engine| engine.is_pending(key))
     }
 
     /// When the event times out, `None` if it does not.
@@ -280,7 +287,7 @@ impl<B: Backend> LoopHandle<B> {
     ///
     /// [`Error::Stale`], [`Error::Gone`].
     pub fn deadline(&self, key: EventKey) -> Result<Option<Time>, Error> {
-        self.with(|engine| engine.deadline(key))
+        self.read(|engine| engine.deadline(key))
     }
 
     /// Whether the event exists.
@@ -289,7 +296,7 @@ impl<B: Backend> LoopHandle<B> {
     ///
     /// [`Error::Gone`].
     pub fn contains(&self, key: EventKey) -> Result<bool, Error> {
-        self.with(|engine| Ok(engine.contains(key)))
+        self.read(|engine| Ok(engine.contains(key)))
     }
 
     /// The number of events, added or not.
@@ -298,7 +305,7 @@ impl<B: Backend> LoopHandle<B> {
     ///
     /// [`Error::Gone`].
     pub fn len(&self) -> Result<usize, Error> {
-        self.with(|engine| Ok(engine.len()))
+        self.read(|engine| Ok(engine.len()))
     }
 
     /// Whether there are no events.
@@ -307,7 +314,7 @@ impl<B: Backend> LoopHandle<B> {
     ///
     /// [`Error::Gone`].
     pub fn is_empty(&self) -> Result<bool, Error> {
-        self.with(|engine| Ok(engine.is_empty()))
+        self.read(|engine| Ok(engine.is_empty()))
     }
 
     /// The time by the loop's clock, read now.
@@ -378,7 +385,7 @@ impl<B: Backend> LoopHandle<B> {
     /// [`Error::Gone`].
     #[doc(alias = "event_base_get_method")]
     pub fn backend_name(&self) -> Result<&'static str, Error> {
-        self.with(|engine| Ok(engine.backend_name()))
+        self.read(|engine| Ok(engine.backend_name()))
     }
 
     /// What the backend can do.
@@ -388,7 +395,7 @@ impl<B: Backend> LoopHandle<B> {
     /// [`Error::Gone`].
     #[doc(alias = "event_base_get_features")]
     pub fn features(&self) -> Result<Features, Error> {
-        self.with(|engine| Ok(engine.features()))
+        self.read(|engine| Ok(engine.features()))
     }
 
     /// The number of priorities.
@@ -398,7 +405,7 @@ impl<B: Backend> LoopHandle<B> {
     /// [`Error::Gone`].
     #[doc(alias = "event_base_get_npriorities")]
     pub fn priorities(&self) -> Result<u8, Error> {
-        self.with(|engine| Ok(engine.priorities()))
+        self.read(|engine| Ok(engine.priorities()))
     }
 }
 
@@ -443,14 +450,14 @@ impl<B: Backend> Deref for SharedContext<'_, B> {
 }
 
 /// Makes one closure of the callback and the source it owns.
-fn bind<B, D, C>(mut source: D::Source, mut callback: C) -> SharedCallback<B>
+fn bind<B, D, C>(mut source: D::Source, fd: Option<RawFd>, mut callback: C) -> SharedCallback<B>
 where
     B: Backend,
     D: Describe,
     D::Source: Send + 'static,
     C: FnMut(&mut SharedContext<'_, B>, &mut D::Source, Fired) + Send + 'static,
 {
-    match D::descriptor(&source) {
+    match fd {
         None => Box::new(move |cx, fired| callback(cx, &mut source, fired)),
         Some(fd) => Box::new(move |cx, fired| {
             callback(cx, &mut source, fired);

@@ -51,6 +51,9 @@ pub struct SharedLoop<B: Backend = AnyBackend> {
     handle: LoopHandle<B>,
     waiter: B::Waiter,
     messages: SharedMessages<B>,
+    /// The engine, when the loop is being dropped: it goes after the waiter, so that with both halves of the backend gone
+    /// the kernel has forgotten all sources before they are closed.
+    remains: Option<Engine<B, SharedCallback<B>>>,
 }
 
 impl SharedLoop {
@@ -100,6 +103,7 @@ impl<B: Backend> SharedLoop<B> {
             handle: LoopHandle::new(Arc::new(shared)),
             waiter,
             messages: Messages::new(inbox),
+            remains: None,
         })
     }
 
@@ -129,6 +133,7 @@ impl<B: Backend> SharedLoop<B> {
             handle,
             waiter,
             messages,
+            ..
         } = self;
         let shared = Arc::clone(&handle.shared);
         let mut running = Running {
@@ -156,10 +161,9 @@ impl<B: Backend> SharedLoop<B> {
 
 impl<B: Backend> Drop for SharedLoop<B> {
     fn drop(&mut self) {
-        let engine = self.handle.shared.monitor.lock().engine.take();
-        let unread = self.messages.inbox.close();
         // Callbacks may hold handles: they are dropped outside the lock, and find the loop gone.
-        drop((engine, unread));
+        self.remains = self.handle.shared.monitor.lock().engine.take();
+        drop(self.messages.inbox.close());
     }
 }
 

@@ -9,7 +9,6 @@ use ev_core::{
 };
 
 /// A loop of either kind.
-#[expect(clippy::large_enum_variant, reason = "there is one a process")]
 pub enum Loop<B: Backend = AnyBackend> {
     Local(EventLoop<(), B>),
     Shared(SharedLoop<B>),

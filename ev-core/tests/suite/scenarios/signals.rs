@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use ev_core::{Causes, Error, Outcome, RunMode, Signal, Timer, User};
-use ev_sys::signal::{Action, Disposition, raise};
+use ev_sys::signal::{Action, Disposition, NewAction, raise};
 use libc::{SIGUSR1, SIGUSR2};
 
 use super::scenarios;
@@ -371,7 +371,7 @@ fn a_deadline_leaves_a_signal_event_added(cell: &Cell) -> Verdict {
 fn the_disposition_is_restored_with_the_last_event(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
     let log = Log::new();
-    Action::ignore().install(SIGUSR1).unwrap();
+    NewAction::ignore().install(SIGUSR1).unwrap();
     let first = lp.events().insert(Signal::new(SIGUSR1), log.noting("first"));
     let second = lp.events().insert(Signal::new(SIGUSR1), log.noting("second"));
     assert!(matches!(disposition(SIGUSR1), Disposition::Handler(_)));
