@@ -255,8 +255,8 @@ impl<S, B: Backend> Reactor<S, B> {
         self.engine.is_empty()
     }
 
-    /// This turn's reading of the clock: in callbacks the moment when the wait ended, the same for all of them. Outside a
-    /// run each call reads the clock.
+    /// This turn's reading of the clock, the same for all callbacks of the turn: the moment when the wait ended, or in a loop
+    /// that never had a deadline the turn's first call of this. Outside a run each call reads the clock.
     ///
     /// Deadlines computed from it need no further reading of the clock; they count from the beginning of the turn.
     #[doc(alias = "event_base_gettimeofday_cached")]

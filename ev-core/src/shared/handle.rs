@@ -176,8 +176,8 @@ impl<B: Backend> LoopHandle<B> {
         self.with(|engine| engine.delete(key))
     }
 
-    /// Removes an event. Its closure and source are dropped in the loop's thread: at its next turn if the loop runs in
-    /// another thread, else here.
+    /// Removes an event. Its closure and source are dropped in the loop's thread: at its next turn, or that of its next
+    /// run, if the loop runs in another thread; else here.
     ///
     /// # Errors
     ///

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use ev_core::{Causes, Error, Outcome, Timer, User};
+use ev_core::{Causes, Error, Interest, Io, Outcome, Timer, User};
 
 use super::scenarios;
 use crate::cell::Cell;
 use crate::harness::Verdict;
-use crate::support::Log;
+use crate::support::{Log, pair};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -30,6 +30,9 @@ scenarios!("activation":
     adding_a_user_event_is_nothing,
     a_user_event_with_a_deadline,
     a_stale_key_is_refused,
+    adding_what_is_active_adds_all_of_it,
+    activating_what_is_not_added_adds_none_of_it,
+    a_new_deadline_takes_back_no_readiness,
 );
 
 /// Each activation of an idle user event is one call, with its causes; the event stays and is never pending.
@@ -370,5 +373,52 @@ fn a_stale_key_is_refused(cell: &Cell) -> Verdict {
     assert!(!events.contains(old) && events.contains(new));
     assert_eq!(lp.run(), Outcome::Empty);
     assert_eq!(log.len(), 0);
+    Ok(())
+}
+
+/// Adding an event that is active by hand registers its descriptor.
+fn adding_what_is_active_adds_all_of_it(cell: &Cell) -> Verdict {
+    let mut lp = cell.open();
+    let (near, _far) = pair();
+    let log = Log::new();
+    let seen = log.clone();
+    let event = Io::new(near, Interest::WRITE).disarmed();
+    let key = lp.events().insert(event, move |_, _, fired| seen.push(fired.causes()));
+    lp.events().activate(key, Causes::empty()).unwrap();
+    lp.events().add(key).unwrap();
+    assert_eq!(lp.pass(), Outcome::Passed);
+    assert!(lp.events().is_pending(key).unwrap());
+    assert_eq!(lp.pass(), Outcome::Passed);
+    assert!(log.take().contains(&Causes::WRITE), "the descriptor is watched");
+    Ok(())
+}
+
+/// An I/O event with a timeout that is not added is called when activated, and waits for nothing afterwards.
+fn activating_what_is_not_added_adds_none_of_it(cell: &Cell) -> Verdict {
+    let mut lp = cell.open();
+    let (near, _far) = pair();
+    let log = Log::new();
+    let seen = log.clone();
+    let event = Io::new(near, Interest::WRITE).timeout(HOUR).disarmed();
+    let key = lp.events().insert(event, move |_, _, _| seen.push("called"));
+    lp.events().activate(key, Causes::empty()).unwrap();
+    assert_eq!(lp.run(), Outcome::Empty);
+    assert_eq!(log.take(), ["called"]);
+    assert!(!lp.events().is_pending(key).unwrap());
+    Ok(())
+}
+
+/// A new deadline takes back the activation by the old one, and nothing else that the event is active for.
+fn a_new_deadline_takes_back_no_readiness(cell: &Cell) -> Verdict {
+    let mut lp = cell.open();
+    let log = Log::new();
+    let seen = log.clone();
+    let key = lp
+        .events()
+        .insert(Timer::after(HOUR), move |_, (), fired| seen.push(fired.causes()));
+    lp.events().activate(key, Causes::READ | Causes::TIMEOUT).unwrap();
+    lp.events().add(key).unwrap();
+    assert_eq!(lp.run(), Outcome::Empty);
+    assert_eq!(log.take(), [Causes::READ]);
     Ok(())
 }

@@ -4,10 +4,11 @@ use std::fmt::Debug;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::thread;
 use std::time::Duration;
 
 use ev_core::backend::{PassedOver, UpdateError};
-use ev_core::{Causes, Error, EventKey, Features, Interest, Io, Mode, Outcome, RawIo, Signal, Timer, User};
+use ev_core::{Causes, Error, EventKey, Features, Interest, Io, Mode, Outcome, RawIo, RunMode, Signal, Timer, User};
 use ev_sys::{errno, fdio, process};
 
 use super::scenarios;
@@ -42,6 +43,7 @@ scenarios!("errors":
     no_descriptors_for_reinit,
     no_descriptors_for_accept,
     errors_become_io_errors,
+    no_key_leads_to_an_internal_event,
 );
 
 fn assert_errno<T: Debug>(refused: Result<T, Error>, number: i32) {
@@ -696,5 +698,22 @@ fn errors_become_io_errors(cell: &Cell) -> Verdict {
         let refused = try_watch(&mut lp, RawIo::new(0, interest));
         assert_eq!(io::Error::from(refused.unwrap_err()).kind(), io::ErrorKind::Unsupported);
     }
+    Ok(())
+}
+
+/// Whatever key is given to a loop that has a notifier and a signal pipe: none leads to these.
+fn no_key_leads_to_an_internal_event(cell: &Cell) -> Verdict {
+    let mut lp = cell.open();
+    let remote = lp.remote();
+    for index in 0..4 {
+        let key = EventKey::from_bits(1 << 32 | index).expect("a key of the first generation");
+        assert!(!lp.events().contains(key));
+        assert!(matches!(lp.events().delete(key), Err(Error::Stale)));
+        assert!(matches!(lp.events().remove(key), Err(Error::Stale)));
+    }
+    assert_eq!(lp.events().len(), 0);
+    let waker = thread::spawn(move || remote.stop().unwrap());
+    assert_eq!(lp.run_with(RunMode::FOREVER), Outcome::Stopped);
+    waker.join().unwrap();
     Ok(())
 }

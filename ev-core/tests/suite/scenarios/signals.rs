@@ -36,6 +36,7 @@ scenarios!("signals":
     the_disposition_is_restored_with_the_last_event,
     the_disposition_is_restored_with_the_last_loop,
     signals_that_cannot_be_watched_are_refused,
+    a_signal_and_a_post_leave_the_turn_to_what_is_active,
 );
 
 fn send(signal: i32) {
@@ -412,5 +413,21 @@ fn signals_that_cannot_be_watched_are_refused(cell: &Cell) -> Verdict {
     }
     assert_eq!(lp.events().len(), 0);
     assert_eq!(lp.run(), Outcome::Empty);
+    Ok(())
+}
+
+/// What is active is called in a turn that also begins with a posted closure and the library's own signal event.
+fn a_signal_and_a_post_leave_the_turn_to_what_is_active(cell: &Cell) -> Verdict {
+    let mut lp = cell.open_with_priorities(3);
+    let log = Log::new();
+    let (posted, called) = (log.clone(), log.clone());
+    lp.events().insert(Signal::new(SIGUSR1).priority(2), |_, (), _| {});
+    let key = lp.events().insert(User::new(), move |_, (), _| called.push("active"));
+    lp.events().activate(key, Causes::empty()).unwrap();
+    raise(SIGUSR1).unwrap();
+    lp.remote().post(move |_| posted.push("posted")).unwrap();
+    lp.events().stop_after_turn();
+    assert_eq!(lp.run(), Outcome::Stopped);
+    assert_eq!(log.take(), ["posted", "active"]);
     Ok(())
 }

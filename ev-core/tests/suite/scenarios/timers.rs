@@ -60,6 +60,7 @@ scenarios!("timers":
     readiness_and_timeout_in_one_call,
     a_one_off_deadline_leaves_the_registration,
     the_clock_outside_a_run_is_not_a_turns,
+    the_first_timeout_set_in_a_turn,
 );
 
 fn deadline(lp: &mut Loop, key: EventKey) -> Time {
@@ -870,5 +871,24 @@ fn the_clock_outside_a_run_is_not_a_turns(cell: &Cell) -> Verdict {
         "in a callback it is the turn's, unless it is asked for anew"
     );
     assert!(lp.now() > second);
+    Ok(())
+}
+
+/// The first timeout that a loop ever has, set in a callback, does not count from the origin of the clock.
+fn the_first_timeout_set_in_a_turn(cell: &Cell) -> Verdict {
+    let mut lp = cell.open();
+    let log = Log::new();
+    let seen = log.clone();
+    let late = lp
+        .events()
+        .insert(User::new(), move |_, (), fired| seen.push(fired.causes()));
+    let first = lp.events().insert(User::new(), move |cx, (), _| {
+        cx.set_timeout(late, Some(Duration::from_hours(1))).unwrap();
+        cx.activate(late, Causes::READ).unwrap();
+    });
+    lp.events().activate(first, Causes::empty()).unwrap();
+    lp.pass();
+    lp.pass();
+    assert_eq!(log.take(), [Causes::READ]);
     Ok(())
 }
