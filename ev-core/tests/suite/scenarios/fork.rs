@@ -360,6 +360,7 @@ fn reinit_twice(cell: &Cell) -> Verdict {
 
 /// In a process that has not forked `reinit` changes nothing that events could see, and keeps no descriptor open.
 fn reinit_without_a_fork(cell: &Cell) -> Verdict {
+    cell.beyond_libkqueue("libkqueue closes descriptors later, in a thread of its own")?;
     let mut lp = cell.open();
     let (near, mut far) = pair();
     let (_, log) = reader(&mut lp, near);
