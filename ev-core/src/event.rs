@@ -71,6 +71,28 @@ macro_rules! common_methods {
     };
 }
 
+/// The description of a kind of event that owns nothing, and how it is added when it is inserted.
+macro_rules! describe_without_source {
+    ($kind:ident, |$event:ident| $arming:expr) => {
+        impl Describe for $kind {
+            type Source = ();
+
+            fn describe(self) -> Described<()> {
+                let $event = &self;
+                Described {
+                    source: (),
+                    arming: $arming,
+                    spec: self.spec,
+                }
+            }
+
+            fn descriptor(_source: &()) -> Option<RawFd> {
+                None
+            }
+        }
+    };
+}
+
 /// The methods of both kinds of I/O event.
 macro_rules! io_methods {
     () => {
@@ -207,21 +229,7 @@ impl RawIo {
     io_methods!();
 }
 
-impl Describe for RawIo {
-    type Source = ();
-
-    fn describe(self) -> Described<()> {
-        Described {
-            source: (),
-            spec: self.spec,
-            arming: self.arming,
-        }
-    }
-
-    fn descriptor(_source: &()) -> Option<RawFd> {
-        None
-    }
-}
+describe_without_source!(RawIo, |event| event.arming);
 
 /// A deadline, once or periodic.
 ///
@@ -292,21 +300,7 @@ impl Timer {
     common_methods!();
 }
 
-impl Describe for Timer {
-    type Source = ();
-
-    fn describe(self) -> Described<()> {
-        Described {
-            source: (),
-            spec: self.spec,
-            arming: self.arming,
-        }
-    }
-
-    fn descriptor(_source: &()) -> Option<RawFd> {
-        None
-    }
-}
+describe_without_source!(Timer, |event| event.arming);
 
 /// Delivery of a Unix signal.
 ///
@@ -356,21 +350,7 @@ impl Signal {
 }
 
 #[cfg(feature = "signals")]
-impl Describe for Signal {
-    type Source = ();
-
-    fn describe(self) -> Described<()> {
-        Described {
-            source: (),
-            spec: self.spec,
-            arming: self.arming,
-        }
-    }
-
-    fn descriptor(_source: &()) -> Option<RawFd> {
-        None
-    }
-}
+describe_without_source!(Signal, |event| event.arming);
 
 /// An event that only [`activate`](crate::Reactor::activate) makes active.
 #[derive(Debug)]
@@ -402,18 +382,4 @@ impl Default for User {
     }
 }
 
-impl Describe for User {
-    type Source = ();
-
-    fn describe(self) -> Described<()> {
-        Described {
-            source: (),
-            spec: self.spec,
-            arming: None,
-        }
-    }
-
-    fn descriptor(_source: &()) -> Option<RawFd> {
-        None
-    }
-}
+describe_without_source!(User, |_event| None);

@@ -33,8 +33,7 @@ bitflags! {
         const TIMED = 1 << 6;
         /// Has a remembered timeout, see `Engine::timeouts`.
         const TIMEOUT = 1 << 7;
-        /// Gets no new deadline when it is called: it became active by the last one, and the next is already set; or it
-        /// was deleted because the kernel refused it.
+        /// Gets no new deadline when it is called: it became active by the last one, and the next is already set.
         const EXPIRED = 1 << 8;
         /// Nobody can close the descriptor behind the loop's back: changes may wait for the next turn.
         const OWNED = 1 << 9;
