@@ -2,9 +2,12 @@
 
 use std::num::NonZeroU8;
 
-use ev_backend::Clock;
+use ev_backend::{Backend, Clock};
 
-use crate::engine::RawChanges;
+use crate::Limits;
+use crate::diagnostics::debug;
+use crate::engine::{Engine, RawChanges};
+use crate::time_source::TimeSource;
 
 /// The settings of a loop.
 ///
@@ -28,7 +31,8 @@ pub struct Config {
     pub(crate) backend: ev_backend::Config,
     pub(crate) priorities: NonZeroU8,
     pub(crate) raw_changes: RawChanges,
-    pub(crate) clock: Clock,
+    pub(crate) clock: TimeSource,
+    pub(crate) limits: Limits,
 }
 
 impl Config {
@@ -39,8 +43,17 @@ impl Config {
             backend: ev_backend::Config::new(),
             priorities: NonZeroU8::MIN,
             raw_changes: RawChanges::Immediate,
-            clock: Clock::Monotonic,
+            clock: TimeSource::System(Clock::Monotonic),
+            limits: Limits::new(),
         }
+    }
+
+    /// An engine with these settings.
+    pub(crate) fn engine<B: Backend, P>(&self, backend: B) -> Engine<B, P> {
+        debug!("a loop on {}", backend.name());
+        let mut engine = Engine::new(backend, self.priorities, self.raw_changes);
+        engine.set_limits(self.limits);
+        engine
     }
 
     /// Which backend is chosen, and how.
@@ -71,11 +84,32 @@ impl Config {
         self
     }
 
-    /// The clock that deadlines are measured by.
+    /// The clock that deadlines are measured by. Default: [`Clock::Monotonic`].
+    ///
+    /// A timer never fires before its deadline by this clock. The coarse clock saves some nanoseconds a reading, and
+    /// timeouts may be short by a tick of the kernel's. With [`Clock::Boottime`] the time of a suspension counts, and
+    /// what came due meanwhile fires after it. [`Clock::Realtime`] makes every deadline follow the setting of the time
+    /// of day, at the latest when the loop wakes for another reason.
     #[doc(alias = "EVENT_BASE_FLAG_PRECISE_TIMER")]
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
-        self.clock = clock;
+        self.clock = TimeSource::System(clock);
+        self
+    }
+
+    /// Measures deadlines by the clock of a simulation; for a loop on the simulated backend.
+    #[cfg(feature = "sim")]
+    #[must_use]
+    pub fn virtual_clock(mut self, clock: ev_backend::sim::VirtualClock) -> Self {
+        self.clock = TimeSource::Virtual(clock);
+        self
+    }
+
+    /// Limits what one turn calls. Default: no limits.
+    #[doc(alias = "event_config_set_max_dispatch_interval")]
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
         self
     }
 }

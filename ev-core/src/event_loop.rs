@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use ev_backend::{AnyBackend, Backend, Waiter};
 
-use crate::engine::{Engine, Held, Outcome, RunMode, Step, Taken};
+use crate::diagnostics::error;
+use crate::engine::{Held, Outcome, RunMode, Step, Taken};
+use crate::hooks::Phase;
 use crate::reactor::{Callback, Reactor};
 use crate::{Config, Error, EventKey, Fired};
 
@@ -74,9 +76,8 @@ impl<S> EventLoop<S> {
 impl<S, B: Backend> EventLoop<S, B> {
     /// A loop on a backend of your own. The settings' choice of backends is not used.
     pub fn with_backend(backend: B, waiter: B::Waiter, config: &Config) -> Self {
-        let engine = Engine::new(backend, config.priorities, config.raw_changes);
         Self {
-            reactor: Reactor::new(engine, config.clock),
+            reactor: Reactor::new(config.engine(backend), config.clock.clone()),
             waiter,
         }
     }
@@ -105,16 +106,19 @@ impl<S, B: Backend> EventLoop<S, B> {
     fn turns(&mut self, state: &mut S) -> io::Result<Outcome> {
         loop {
             let now = self.reactor.begin_turn();
-            #[cfg(feature = "threads")]
             let held = self.reactor.held();
-            #[cfg(not(feature = "threads"))]
-            let held = Held::Nothing;
             match self.reactor.engine.begin_turn(now, held, &mut self.waiter)? {
                 Step::Leave(outcome) => return Ok(outcome),
-                Step::Wait(timeout) => self.wait(timeout)?,
+                Step::Wait(timeout) => {
+                    let timeout = self.prepare(timeout, state)?;
+                    self.wait(timeout)?;
+                }
             }
             self.reactor.engine.harvest(&mut self.waiter)?;
             self.reactor.expire();
+            if !self.reactor.hooks.is_empty() {
+                self.reactor.run_hooks(Phase::Check, None, state);
+            }
             #[cfg(feature = "threads")]
             self.reactor.run_messages(state);
             self.reactor.dispatch(state);
@@ -122,6 +126,18 @@ impl<S, B: Backend> EventLoop<S, B> {
                 return Ok(outcome);
             }
         }
+    }
+
+    /// Calls the hooks that come before the wait, and answers how long to wait after what they have done.
+    #[inline]
+    fn prepare(&mut self, timeout: Option<Duration>, state: &mut S) -> io::Result<Option<Duration>> {
+        if self.reactor.hooks.is_empty() {
+            return Ok(timeout);
+        }
+        self.reactor.run_hooks(Phase::Prepare, timeout, state);
+        let now = self.reactor.begin_turn();
+        let held = self.reactor.held();
+        self.reactor.engine.plan_wait(now, held, &mut self.waiter)
     }
 
     #[cfg(not(feature = "threads"))]
@@ -218,6 +234,7 @@ impl<S, B: Backend> fmt::Debug for Context<'_, S, B> {
 impl<S, B: Backend> Reactor<S, B> {
     /// Calls what is active.
     fn dispatch(&mut self, state: &mut S) {
+        self.tick();
         while let Some(Taken { fired, payload }) = self.engine.next_active() {
             Call {
                 reactor: self,
@@ -225,6 +242,7 @@ impl<S, B: Backend> Reactor<S, B> {
                 callback: Some(payload),
             }
             .call(state, fired);
+            self.tick();
         }
     }
 
@@ -234,6 +252,12 @@ impl<S, B: Backend> Reactor<S, B> {
             Some(messages) if !messages.is_empty() => Held::Work,
             _ => Held::Nothing,
         }
+    }
+
+    #[cfg(not(feature = "threads"))]
+    #[expect(clippy::unused_self, reason = "there are no messages then")]
+    fn held(&self) -> Held {
+        Held::Nothing
     }
 }
 
@@ -266,6 +290,7 @@ impl<S, B: Backend> Drop for Call<'_, S, B> {
     fn drop(&mut self) {
         // Still here only when the callback has panicked.
         if let Some(callback) = self.callback.take() {
+            error!("the callback of {:?} panicked; the event is removed", self.key);
             self.reactor.engine.abandon(self.key);
             drop(callback);
         }

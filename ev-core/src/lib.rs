@@ -65,36 +65,44 @@
 //! | `libkqueue` | no | kqueue on Linux, through the library of that name |
 //! | `signals` | yes | [`Signal`] |
 //! | `threads` | yes | [`Remote`], [`SharedLoop`], [`LoopHandle`] |
+//! | `sim` | no | the simulated backend and its clock, for tests |
+//! | `log` | no | diagnostics through the `log` facade |
 #![forbid(unsafe_code)]
 
 #[cfg(not(any(feature = "epoll", feature = "poll", feature = "select", feature = "kqueue")))]
 compile_error!("ev-core needs a backend: enable at least one of the features epoll, poll, select and kqueue");
 
 mod config;
+mod diagnostics;
 pub mod engine;
 mod error;
 mod event;
 mod event_loop;
 mod fired;
+mod hooks;
+mod inspect;
 mod key;
+mod later;
 mod reactor;
 #[cfg(feature = "threads")]
 mod remote;
 #[cfg(feature = "threads")]
 mod shared;
+mod time_source;
 
 pub use ev_backend as backend;
 pub use ev_backend::{Clock, Features, Interest, Mode, Readiness};
 pub use ev_timer::{SameDuration, Time};
 
 pub use config::Config;
-pub use engine::{Outcome, RunMode};
+pub use engine::{Counts, EventInfo, KeepAlive, Limits, Outcome, RunMode, Target};
 pub use error::{Error, Rejected};
 #[cfg(feature = "signals")]
 pub use event::Signal;
 pub use event::{Describe, Io, Persistence, RawIo, Timer, User};
 pub use event_loop::{Context, EventLoop};
 pub use fired::{Causes, Fired};
+pub use hooks::HookKey;
 pub use key::EventKey;
 pub use reactor::Reactor;
 #[cfg(feature = "threads")]

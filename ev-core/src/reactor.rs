@@ -1,13 +1,16 @@
 //! A single-threaded loop's events: what may be done with them, in a callback and outside.
 
 use std::fmt;
-use std::time::Duration;
+use std::num::NonZeroU8;
+use std::time::{Duration, SystemTime};
 
-use ev_backend::{AnyBackend, Backend, Clock, Features, Interest};
+use ev_backend::{AnyBackend, Backend, Features, Interest};
 use ev_timer::{SameDuration, Time};
 
-use crate::engine::{Deadline, Engine, Removed, Stop};
+use crate::engine::{Arming, Deadline, Engine, KeepAlive, Removed, Spec, Stop};
 use crate::event::{Describe, Described};
+use crate::hooks::{Hook, Hooks};
+use crate::time_source::TimeSource;
 use crate::{Causes, Context, Error, EventKey, Fired, Rejected};
 
 pub(crate) type Callback<S, B> = Box<dyn FnMut(&mut Context<'_, S, B>, Fired)>;
@@ -22,7 +25,8 @@ pub(crate) type Callback<S, B> = Box<dyn FnMut(&mut Context<'_, S, B>, Fired)>;
 /// active takes its activation back: its callback is not called.
 pub struct Reactor<S, B: Backend = AnyBackend> {
     pub(crate) engine: Engine<B, Callback<S, B>>,
-    clock: Clock,
+    clock: TimeSource,
+    pub(crate) hooks: Hooks<Hook<S, B>>,
     /// Whether there are turns, so that a reading of the clock holds for one.
     runs: bool,
     /// The turn's reading of the clock, once somebody needed one.
@@ -32,10 +36,11 @@ pub struct Reactor<S, B: Backend = AnyBackend> {
 }
 
 impl<S, B: Backend> Reactor<S, B> {
-    pub(crate) fn new(engine: Engine<B, Callback<S, B>>, clock: Clock) -> Self {
+    pub(crate) fn new(engine: Engine<B, Callback<S, B>>, clock: TimeSource) -> Self {
         Self {
             engine,
             clock,
+            hooks: Hooks::new(),
             runs: false,
             turn_now: None,
             #[cfg(feature = "threads")]
@@ -63,17 +68,27 @@ impl<S, B: Backend> Reactor<S, B> {
         C: FnMut(&mut Context<'_, S, B>, &mut D::Source, Fired) + 'static,
     {
         let Described { source, spec, arming } = event.describe();
-        let clock = self.clock;
-        match self.engine.insert_armed(&spec, arming, || read(clock)) {
+        self.insert_payload(&spec, arming, (source, callback), |(source, callback)| {
+            bind::<S, B, D, C>(source, callback)
+        })
+    }
+
+    /// Inserts an event whose callback `bind` makes of `value`, or hands the value back.
+    pub(crate) fn insert_payload<V>(
+        &mut self,
+        spec: &Spec,
+        arming: Option<Arming>,
+        value: V,
+        bind: impl FnOnce(V) -> Callback<S, B>,
+    ) -> Result<EventKey, Rejected<V>> {
+        let Self { engine, clock, .. } = self;
+        match engine.insert_armed(spec, arming, || clock.now()) {
             Ok(key) => {
                 // The event was made just now and has no payload.
-                let _ = self.engine.fill(key, bind::<S, B, D, C>(source, callback));
+                let _ = engine.fill(key, bind(value));
                 Ok(key)
             }
-            Err(error) => Err(Rejected {
-                error,
-                value: (source, callback),
-            }),
+            Err(error) => Err(Rejected { error, value }),
         }
     }
 
@@ -87,8 +102,8 @@ impl<S, B: Backend> Reactor<S, B> {
     /// [`Error::Stale`]; and as for [`insert`](Self::insert). Nothing has changed then.
     #[doc(alias = "event_add")]
     pub fn add(&mut self, key: EventKey) -> Result<(), Error> {
-        let clock = self.clock;
-        self.engine.add_again(key, || read(clock))
+        let Self { engine, clock, .. } = self;
+        engine.add_again(key, || clock.now())
     }
 
     /// Adds an event with a timeout, which replaces the one it has. On a persistent event it is the period from then on.
@@ -149,8 +164,9 @@ impl<S, B: Backend> Reactor<S, B> {
         Ok(())
     }
 
-    /// Makes an event active by hand, whether it is added or not. A periodic timer starts its period anew by that. Its callback is called in this turn, if the turn has
-    /// not come past its priority, else in the next. On an active event the causes are added to and nothing else changes.
+    /// Makes an event active by hand, whether it is added or not. Its callback is called in this turn, if the turn has not
+    /// come past its priority, else in the next. On an active event the causes are added to and nothing else changes. A
+    /// periodic timer starts its period anew by that.
     ///
     /// # Errors
     ///
@@ -275,9 +291,33 @@ impl<S, B: Backend> Reactor<S, B> {
         now
     }
 
+    /// The time of day at a time of the loop's clock: for showing deadlines to people.
+    ///
+    /// By how far the two clocks are apart at this moment; setting the time of day changes the answer.
+    pub fn to_system_time(&self, time: Time) -> SystemTime {
+        self.clock.to_system_time(time)
+    }
+
+    /// The time of the loop's clock at a time of day, for [`Timer::at`](crate::Timer::at). What lies before the clock's
+    /// origin is its origin.
+    ///
+    /// By how far the two clocks are apart at this moment: a timer does not follow when the time of day is set later.
+    pub fn at_system_time(&self, time: SystemTime) -> Time {
+        self.clock.at_system_time(time)
+    }
+
     #[inline]
-    fn read_clock(&self) -> Time {
-        read(self.clock)
+    pub(crate) fn read_clock(&self) -> Time {
+        self.clock.now()
+    }
+
+    /// Tells the engine the time, if turns are limited in time.
+    #[inline]
+    pub(crate) fn tick(&mut self) {
+        if self.engine.is_timed() {
+            let now = self.refresh_now();
+            self.engine.tick(now);
+        }
     }
 
     pub(crate) fn begin_turn(&mut self) -> Time {
@@ -341,6 +381,41 @@ impl<S, B: Backend> Reactor<S, B> {
     pub fn priorities(&self) -> u8 {
         self.engine.priorities()
     }
+
+    /// Changes the number of priorities. Events keep theirs; the middle one is that of new events.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Active`] while any event is active; [`Error::Priority`] if an event has a priority that would no longer
+    /// exist. Nothing has changed then.
+    #[doc(alias = "event_base_priority_init")]
+    pub fn set_priorities(&mut self, priorities: NonZeroU8) -> Result<(), Error> {
+        self.engine.set_priorities(priorities)
+    }
+
+    /// Keeps runs from ending for want of events for as long as the answer exists, in whatever thread.
+    ///
+    /// # Errors
+    ///
+    /// The first call opens a notifier, as [`remote`](Self::remote) does: the kernel's errors at that.
+    #[cfg(feature = "threads")]
+    #[doc(alias = "event_base_add_virtual_")]
+    pub fn keep_alive(&mut self) -> Result<KeepAlive, Error> {
+        self.remote()?;
+        Ok(self.engine.keep_alive())
+    }
+
+    /// Keeps runs from ending for want of events for as long as the answer exists. Drop it in the loop's thread: a loop
+    /// that sleeps is not woken without the feature `threads`.
+    ///
+    /// # Errors
+    ///
+    /// None without that feature.
+    #[cfg(not(feature = "threads"))]
+    #[doc(alias = "event_base_add_virtual_")]
+    pub fn keep_alive(&mut self) -> Result<KeepAlive, Error> {
+        Ok(self.engine.keep_alive())
+    }
 }
 
 impl<S, B: Backend> fmt::Debug for Reactor<S, B> {
@@ -349,10 +424,6 @@ impl<S, B: Backend> fmt::Debug for Reactor<S, B> {
             .field("engine", &self.engine)
             .finish_non_exhaustive()
     }
-}
-
-fn read(clock: Clock) -> Time {
-    Time::from_nanos(clock.now())
 }
 
 /// Makes one closure of the callback and the source it owns.

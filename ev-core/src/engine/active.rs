@@ -70,6 +70,12 @@ impl ActiveQueues {
         self.queues.len() as u8
     }
 
+    /// Changes the number of priorities while nothing is active.
+    pub(crate) fn set_priorities(&mut self, priorities: u8) {
+        debug_assert_eq!(self.len, 0, "no queue that is taken away holds an event");
+        self.queues = vec![EMPTY; usize::from(priorities)];
+    }
+
     /// Makes sure that activating `id` needs no memory.
     pub(crate) fn try_reserve(&mut self, id: u32) -> Result<(), std::collections::TryReserveError> {
         let needed = id as usize + 1;
@@ -156,7 +162,7 @@ impl ActiveQueues {
     }
 
     /// Moves the events of the next turn to the queues of their priorities, in order.
-    pub(crate) fn promote_later(&mut self, priority_of: impl Fn(u32) -> u8) {
+    pub(crate) fn promote_later(&mut self, mut priority_of: impl FnMut(u32) -> u8) {
         while self.later.head != NIL {
             let id = self.later.head;
             self.unlink(id);

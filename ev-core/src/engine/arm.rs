@@ -38,6 +38,7 @@ impl<B: Backend, P> Engine<B, P> {
             flags |= Flags::TIMEOUT;
         }
         self.slots.occupy(target, flags, priority, interest, spec.mode);
+        self.note_maxima();
         Ok(self.slots.key(index))
     }
 
@@ -102,6 +103,7 @@ impl<B: Backend, P> Engine<B, P> {
         if let Some(deadline) = deadline {
             self.arm(index, deadline);
         }
+        self.note_maxima();
         Ok(())
     }
 
@@ -126,20 +128,22 @@ impl<B: Backend, P> Engine<B, P> {
     #[doc(alias = "event_free")]
     pub fn remove(&mut self, key: EventKey) -> Result<Removed<P>, Error> {
         let index = self.slots.find(key)?;
+        self.retire(index);
+        self.names.remove(&index);
+        Ok(match self.slots.vacate(index) {
+            Some(payload) => Removed::Payload(payload),
+            None => Removed::Running,
+        })
+    }
+
+    /// Deletes an event for good: an owned descriptor may be closed afterwards.
+    pub(super) fn retire(&mut self, index: u32) {
         // The event goes in any case; a backend that refuses to forget it reports it as stale, which is harmless.
         let _ = self.disarm(index);
         let slot = self.slots.get(index);
         let (flags, fd) = (slot.flags, slot.target);
         if flags.contains(Flags::OWNED) {
             let _ = self.tell(fd);
-        }
-        if flags.contains(Flags::RUNNING) {
-            self.slots.vacate(index);
-            return Ok(Removed::Running);
-        }
-        match self.slots.vacate(index) {
-            Some(payload) => Ok(Removed::Payload(payload)),
-            None => Ok(Removed::Running),
         }
     }
 
@@ -153,6 +157,7 @@ impl<B: Backend, P> Engine<B, P> {
     pub fn activate(&mut self, key: EventKey, causes: Causes) -> Result<(), Error> {
         let index = self.slots.find(key)?;
         self.push(index, causes);
+        self.note_maxima();
         Ok(())
     }
 
@@ -164,7 +169,26 @@ impl<B: Backend, P> Engine<B, P> {
     pub fn activate_later(&mut self, key: EventKey, causes: Causes) -> Result<(), Error> {
         let index = self.slots.find(key)?;
         self.active.push_later(index, causes);
+        self.note_maxima();
         Ok(())
+    }
+
+    /// Makes all added events on a descriptor active that wait for one of the causes, with those of them that they wait
+    /// for. Answers how many.
+    #[doc(alias = "event_base_active_by_fd")]
+    pub fn activate_descriptor(&mut self, fd: RawFd, causes: Causes) -> usize {
+        let hits: Vec<u32> = self.fds.events_on(fd).collect();
+        let mut number = 0;
+        for index in hits {
+            let slot = self.slots.get(index);
+            let wanted = Causes::from_bits_retain(u16::from(slot.interest.bits())) & causes;
+            if !wanted.is_empty() && !slot.flags.contains(Flags::INTERNAL) {
+                self.push(index, wanted);
+                number += 1;
+            }
+        }
+        self.note_maxima();
+        number
     }
 
     /// Changes the conditions that an I/O event waits for, whether it is added or not. Of several events on a descriptor

@@ -77,6 +77,7 @@ impl<B: Backend, P> Engine<B, P> {
     #[doc(alias = "evthread_make_base_notifiable")]
     pub fn set_waker(&mut self, waker: std::sync::Arc<ev_thread::Waker>) -> Result<(), Error> {
         let index = self.insert_internal(waker.notifier())?;
+        self.holds.set_waker(std::sync::Arc::clone(&waker));
         self.waker = Some((waker, index));
         Ok(())
     }

@@ -10,6 +10,7 @@ use super::active::Pushed;
 use super::slots::Flags;
 use super::{Causes, Engine};
 use crate::Error;
+use crate::diagnostics::{debug, warn};
 
 impl<B: Backend, P> Engine<B, P> {
     /// Tells the backend what has changed for one descriptor, if anything.
@@ -52,6 +53,7 @@ impl<B: Backend, P> Engine<B, P> {
                 self.defer(change.fd);
                 return Err(error.into());
             }
+            warn!("descriptor {} is refused, its events are deleted: {error}", change.fd);
             self.refuse(change.fd);
         }
         Ok(())
@@ -110,14 +112,20 @@ impl<B: Backend, P> Engine<B, P> {
                 first_stale = first_stale.or(Some(tag));
             }
         });
+        self.note_maxima();
         self.stale = first_stale;
         // One stale report may have been on its way when the descriptor was deleted. The same one again means that the
         // file lives on in a duplicate, which only a new kernel object is rid of.
-        if again { self.rebuild() } else { Ok(()) }
+        if !again {
+            return Ok(());
+        }
+        warn!("a descriptor was closed while it was added, and its file lives on in a duplicate");
+        self.rebuild()
     }
 
     /// Starts anew with an empty kernel object, and registers everything at the next turn.
     fn rebuild(&mut self) -> io::Result<()> {
+        debug!("{} starts anew", self.backend.name());
         self.backend.reset()?;
         self.fds.forget_told();
         self.stale = None;

@@ -25,30 +25,44 @@
 //!    so that activating needs no memory.
 //! 4. A descriptor whose wishes differ from what the backend was told is on the fd map's list of deferred changes.
 //! 5. While a callback runs, `running` names its event and that slot's payload is with the driver.
+//! 6. A slot that is `FINALIZING` is active, has a payload, and is waiting for nothing; `finalizing` counts them.
+//! 7. `names` has entries for occupied slots only.
 
 mod active;
 mod arm;
+mod finalize;
+mod hold;
+mod inspect;
 mod internal;
 mod kernel;
+mod limits;
 #[cfg(feature = "signals")]
 mod signals;
 mod slots;
 mod spec;
 mod turn;
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU8;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ev_backend::{Backend, Features, Tag};
 use ev_map::FdMap;
 use ev_timer::{SameDuration, Time, Timers};
 
+pub use self::hold::KeepAlive;
+pub use self::inspect::{Counts, EventInfo};
+pub use self::limits::Limits;
 pub(crate) use self::spec::Arming;
 pub use self::spec::{Deadline, Spec, Target};
 pub use self::turn::{Held, Outcome, RunMode, Step, Stop, Taken};
 
 use self::active::ActiveQueues;
+use self::hold::Holds;
+use self::limits::Allowance;
 use self::slots::{Flags, Slots};
 use self::turn::Run;
 use crate::{Causes, Error, EventKey};
@@ -78,9 +92,14 @@ pub struct Engine<B: Backend, P> {
     active: ActiveQueues,
     /// The notifier and the index of its event.
     #[cfg(feature = "threads")]
-    waker: Option<(std::sync::Arc<ev_thread::Waker>, u32)>,
+    waker: Option<(Arc<ev_thread::Waker>, u32)>,
     /// The number of internal events.
     internal: usize,
+    /// The number of events whose last payload is still to be handed out.
+    finalizing: usize,
+    names: BTreeMap<u32, Cow<'static, str>>,
+    holds: Arc<Holds>,
+    maxima: Counts,
     /// How often each active signal event is to be called; as long as the largest index among signal events.
     deliveries: Vec<u32>,
     raw_changes: RawChanges,
@@ -89,6 +108,7 @@ pub struct Engine<B: Backend, P> {
     inserted: usize,
     active_internal: usize,
     run: Run,
+    allowance: Allowance,
     /// The latest reading of the clock that the driver gave.
     now: Time,
     running: Option<EventKey>,
@@ -120,12 +140,17 @@ impl<B: Backend, P> Engine<B, P> {
             #[cfg(feature = "threads")]
             waker: None,
             internal: 0,
+            finalizing: 0,
+            names: BTreeMap::new(),
+            holds: Arc::default(),
+            maxima: Counts::default(),
             deliveries: Vec::new(),
             raw_changes,
             unprepared: false,
             inserted: 0,
             active_internal: 0,
             run: Run::default(),
+            allowance: Allowance::default(),
             now: Time::ZERO,
             running: None,
             stale: None,
@@ -150,9 +175,31 @@ impl<B: Backend, P> Engine<B, P> {
         self.active.priorities()
     }
 
-    /// The number of events, added or not; internal ones are not counted.
+    /// Changes the number of priorities. Events keep theirs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Active`] while any event is active; [`Error::Priority`] if an event has a priority that would no longer
+    /// exist. Nothing has changed then.
+    #[doc(alias = "event_base_priority_init")]
+    pub fn set_priorities(&mut self, priorities: NonZeroU8) -> Result<(), Error> {
+        let available = priorities.get();
+        if self.has_active() {
+            return Err(Error::Active);
+        }
+        let least_urgent = self.slots.keys().map(|key| self.slots.get(key.index()).priority).max();
+        if let Some(asked) = least_urgent.filter(|&priority| priority >= available) {
+            return Err(Error::Priority { asked, available });
+        }
+        self.active.set_priorities(available);
+        self.allowance.set_priorities(available);
+        Ok(())
+    }
+
+    /// The number of events, added or not; internal ones are not counted, nor those that were removed and whose
+    /// finalizer is yet to be called.
     pub fn len(&self) -> usize {
-        self.slots.len() - self.internal
+        self.slots.len() - self.internal - self.finalizing
     }
 
     /// Whether there are no events.
@@ -160,9 +207,18 @@ impl<B: Backend, P> Engine<B, P> {
         self.len() == 0
     }
 
-    /// Whether no event is added and none is active: nothing can happen any more by itself.
+    /// Whether no event is added, none is active, and nobody holds the loop: nothing can happen any more by itself.
     pub fn is_idle(&self) -> bool {
-        self.inserted == 0 && self.timers.is_empty() && self.active.len() == self.active_internal
+        self.inserted == 0
+            && self.timers.is_empty()
+            && self.active.len() == self.active_internal
+            && self.holds.is_empty()
+    }
+
+    /// Keeps the engine from being [idle](Self::is_idle) for as long as the answer exists.
+    #[doc(alias = "event_base_add_virtual_")]
+    pub fn keep_alive(&self) -> KeepAlive {
+        KeepAlive::new(&self.holds)
     }
 
     /// Whether any event has a deadline, or may get one when it is called, so that the driver has to read the clock.
@@ -189,7 +245,6 @@ impl<B: Backend, P> Engine<B, P> {
     }
 
     /// The keys of all events.
-    #[doc(alias = "event_base_foreach_event")]
     pub fn keys(&self) -> impl Iterator<Item = EventKey> + '_ {
         self.slots.keys()
     }

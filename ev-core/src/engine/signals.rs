@@ -71,6 +71,17 @@ impl<B: Backend, P> Engine<B, P> {
         Ok(())
     }
 
+    /// Makes all added events on a signal active, each for one call. Answers how many.
+    #[doc(alias = "event_base_active_by_signal")]
+    pub fn activate_signal(&mut self, signal: i32) -> usize {
+        let hits: Vec<u32> = self.signals.events.events_on(signal).collect();
+        for &index in &hits {
+            self.push(index, Causes::SIGNAL);
+        }
+        self.note_maxima();
+        hits.len()
+    }
+
     /// Makes the events of delivered signals active.
     pub(super) fn deliver_signals(&mut self) {
         let Self {
@@ -93,5 +104,6 @@ impl<B: Backend, P> Engine<B, P> {
                 }
             });
         });
+        self.note_maxima();
     }
 }

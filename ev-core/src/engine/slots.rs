@@ -39,8 +39,10 @@ bitflags! {
         const OWNED = 1 << 9;
         /// The kernel has accepted the descriptor before.
         const ACCEPTED = 1 << 10;
-        /// Its callback is being called.
-        const RUNNING = 1 << 11;
+        /// No key leads to it any more, and its payload is the last one.
+        const FINALIZING = 1 << 11;
+        /// Was activated as deferred work at least once.
+        const DEFERRED = 1 << 12;
     }
 }
 
@@ -134,7 +136,7 @@ impl<P> Slots<P> {
         EventKey::new(index, self.entries[index as usize].generation)
     }
 
-    /// The slot's index, if the key is not stale. No key leads to an internal event.
+    /// The slot's index, if the key is not stale. No key leads to an internal event, nor to one that is finalized.
     #[inline]
     pub(crate) fn find(&self, key: EventKey) -> Result<u32, Error> {
         match self.entries.get(key.index() as usize) {
@@ -157,16 +159,16 @@ impl<P> Slots<P> {
         self.occupied
     }
 
-    /// Keys of all events that are not internal.
+    /// Keys of all events that keys lead to.
     pub(crate) fn keys(&self) -> impl Iterator<Item = EventKey> + '_ {
         let occupied = self.entries.iter().enumerate().filter(|(_, slot)| is_user(slot));
         occupied.map(|(index, slot)| EventKey::new(index as u32, slot.generation))
     }
 }
 
-/// Whether there is an event in the slot, and not one of the library's own.
+/// Whether there is an event in the slot that is the user's: not one of the library's own, nor one that is finalized.
 fn is_user<P>(slot: &Slot<P>) -> bool {
-    slot.flags & (Flags::OCCUPIED | Flags::INTERNAL) == Flags::OCCUPIED
+    slot.flags & (Flags::OCCUPIED | Flags::INTERNAL | Flags::FINALIZING) == Flags::OCCUPIED
 }
 
 #[cfg(test)]

@@ -84,6 +84,10 @@ pub struct Taken<P> {
     pub payload: P,
 }
 
+/// Deferred events beyond that many wait for the next turn, so that those that defer further ones leave room for the
+/// rest. libevent's number.
+const MOST_DEFERRED: u32 = 32;
+
 /// A signal that was delivered several times: its callback is called once for each.
 #[derive(Clone, Copy)]
 struct Repeat {
@@ -108,11 +112,24 @@ pub(super) struct Run {
     /// The turn ends after the current callback.
     restart: bool,
     repeat: Option<Repeat>,
+    /// How many deferred events this turn has been given.
+    deferred: u32,
 }
 
 impl Run {
     fn did_something(&self) -> bool {
         self.called || self.posted
+    }
+
+    /// The priority that is being processed.
+    pub(super) fn priority(&self) -> Option<u8> {
+        self.priority
+    }
+
+    /// Whether this turn takes one more deferred event.
+    pub(super) fn takes_deferred(&mut self) -> bool {
+        self.deferred += 1;
+        self.deferred <= MOST_DEFERRED
     }
 
     /// An event of that priority became active: one more urgent than what is being processed ends the turn.
@@ -168,6 +185,8 @@ impl<B: Backend, P> Engine<B, P> {
         self.run.priority = None;
         self.run.called = false;
         self.run.posted = false;
+        self.run.deferred = 0;
+        self.allowance.begin_turn();
         if self.run.stop == Some(Stop::Now) {
             self.run.stop = None;
             return Ok(Step::Leave(Outcome::Stopped));
@@ -177,15 +196,30 @@ impl<B: Backend, P> Engine<B, P> {
         if !busy && !self.run.mode.contains(RunMode::FOREVER) && self.is_idle() {
             return Ok(Step::Leave(Outcome::Empty));
         }
-        self.prepare(waiter)?;
-        let timeout = if busy || self.has_active() || self.run.mode.contains(RunMode::NON_BLOCKING) {
-            Some(Duration::ZERO)
-        } else {
-            self.timers.next_wake().map(|wake| wake.saturating_duration_since(now))
-        };
-        let slots = &self.slots;
-        self.active.promote_later(|index| slots.get(index).priority);
+        let timeout = self.plan_wait(now, held, waiter)?;
+        let (slots, run) = (&self.slots, &mut self.run);
+        self.active.promote_later(|index| {
+            let slot = slots.get(index);
+            run.deferred += u32::from(slot.flags.contains(Flags::DEFERRED));
+            slot.priority
+        });
         Ok(Step::Wait(timeout))
+    }
+
+    /// Tells the backend what has changed, and computes how long to sleep. [`begin_turn`](Self::begin_turn) does it; once
+    /// more where the driver has called something between that and the wait.
+    ///
+    /// # Errors
+    ///
+    /// The backend's.
+    pub fn plan_wait(&mut self, now: Time, held: Held, waiter: &mut B::Waiter) -> io::Result<Option<Duration>> {
+        self.prepare(waiter)?;
+        let busy = held == Held::Work || self.run.stop.is_some() || self.has_active();
+        if busy || self.run.mode.contains(RunMode::NON_BLOCKING) {
+            return Ok(Some(Duration::ZERO));
+        }
+        let wake = self.timers.next_wake();
+        Ok(wake.map(|wake| wake.saturating_duration_since(now)))
     }
 
     /// Makes the events active whose deadlines are not after `now`, and sets the next deadline of periodic ones.
@@ -204,6 +238,7 @@ impl<B: Backend, P> Engine<B, P> {
             }
             self.push(index, Causes::TIMEOUT);
         }
+        self.note_maxima();
     }
 
     fn rearm(&mut self, index: u32, deadline: Time) {
@@ -231,6 +266,10 @@ impl<B: Backend, P> Engine<B, P> {
                 self.begin_repeat(index);
             }
             if let Some(taken) = self.take(index, causes) {
+                self.allowance.count(self.slots.get(index).priority);
+                if flags.contains(Flags::FINALIZING) {
+                    self.end_finalizing(index);
+                }
                 return Some(taken);
             }
         }
@@ -239,7 +278,8 @@ impl<B: Backend, P> Engine<B, P> {
     /// The index of the event that is next in line.
     #[inline]
     fn pick(&mut self) -> Option<u32> {
-        if self.run.stop == Some(Stop::Now) || self.run.restart && self.run.did_something() {
+        if self.run.stop == Some(Stop::Now) || self.run.restart && self.run.did_something() || self.allowance.is_spent()
+        {
             return None;
         }
         if let Some(priority) = self.run.priority {
@@ -250,7 +290,8 @@ impl<B: Backend, P> Engine<B, P> {
                 return None;
             }
         }
-        let priority = self.active.most_urgent()?;
+        let overdue = self.allowance.overdue().filter(|_| self.run.priority.is_none());
+        let priority = overdue.or_else(|| self.active.most_urgent())?;
         self.run.priority = Some(priority);
         self.run.found = true;
         self.active.first(priority)
@@ -299,9 +340,7 @@ impl<B: Backend, P> Engine<B, P> {
     #[inline]
     fn take(&mut self, index: u32, causes: Causes) -> Option<Taken<P>> {
         let key = self.slots.key(index);
-        let slot = self.slots.get_mut(index);
-        let payload = slot.payload.take()?;
-        slot.flags |= Flags::RUNNING;
+        let payload = self.slots.get_mut(index).payload.take()?;
         self.run.called = true;
         self.running = Some(key);
         Some(Taken {
@@ -318,9 +357,7 @@ impl<B: Backend, P> Engine<B, P> {
         let Ok(index) = self.slots.find(key) else {
             return Some(payload);
         };
-        let slot = self.slots.get_mut(index);
-        slot.flags.remove(Flags::RUNNING);
-        slot.payload = Some(payload);
+        self.slots.get_mut(index).payload = Some(payload);
         None
     }
 
@@ -344,7 +381,11 @@ impl<B: Backend, P> Engine<B, P> {
 
     /// Ends a turn. Answers the outcome if the run ends with it.
     pub fn end_turn(&mut self) -> Option<Outcome> {
-        self.run.priority = None;
+        if let Some(processed) = self.run.priority.take() {
+            let active = &self.active;
+            self.allowance
+                .end_turn(processed, |priority| active.first(priority).is_some());
+        }
         let mode = self.run.mode;
         if self.run.stop.take().is_some() {
             return Some(Outcome::Stopped);

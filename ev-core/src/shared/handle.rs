@@ -1,17 +1,18 @@
 //! What any thread may do with a shared loop.
 
 use std::fmt;
+use std::num::NonZeroU8;
 use std::ops::Deref;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use ev_backend::{AnyBackend, Backend, Features, Interest};
 use ev_timer::{SameDuration, Time};
 
 use super::{Shared, SharedCallback, State, waits};
-use crate::engine::{Deadline, Engine, Removed, Stop};
+use crate::engine::{Deadline, Engine, KeepAlive, Removed, Stop};
 use crate::event::{Describe, Described};
 use crate::remote::Message;
 use crate::{Causes, Error, EventKey, Fired, Rejected};
@@ -41,7 +42,7 @@ impl<B: Backend> LoopHandle<B> {
     }
 
     /// Does something with the engine, and wakes the loop if that concerns it.
-    fn with<R>(
+    pub(super) fn with<R>(
         &self,
         operation: impl FnOnce(&mut Engine<B, SharedCallback<B>>) -> Result<R, Error>,
     ) -> Result<R, Error> {
@@ -52,7 +53,10 @@ impl<B: Backend> LoopHandle<B> {
     }
 
     /// Asks the engine something.
-    fn read<R>(&self, question: impl FnOnce(&Engine<B, SharedCallback<B>>) -> Result<R, Error>) -> Result<R, Error> {
+    pub(super) fn read<R>(
+        &self,
+        question: impl FnOnce(&Engine<B, SharedCallback<B>>) -> Result<R, Error>,
+    ) -> Result<R, Error> {
         question(self.shared.monitor.lock().engine()?)
     }
 
@@ -83,20 +87,9 @@ impl<B: Backend> LoopHandle<B> {
     {
         let Described { source, spec, arming } = event.describe();
         let fd = D::descriptor(&source);
-        let mut value = Some((source, callback));
-        let inserted = self.with(|engine| {
-            let key = engine.insert_armed(&spec, arming, || self.shared.read_clock())?;
-            if let Some((source, callback)) = value.take() {
-                // The event was made just now and has no payload.
-                let _ = engine.fill(key, bind::<B, D, C>(source, fd, callback));
-            }
-            Ok(key)
-        });
-        match (inserted, value) {
-            (Err(error), Some(value)) => Err(Rejected { error, value }),
-            (Ok(key), _) => Ok(key),
-            (Err(_), None) => unreachable!("the value is taken only on success"),
-        }
+        self.insert_payload(&spec, arming, (source, callback), |(source, callback)| {
+            bind::<B, D, C>(source, fd, callback)
+        })
     }
 
     /// Adds an event as it was described; see [`Reactor::add`](crate::Reactor::add).
@@ -322,6 +315,17 @@ impl<B: Backend> LoopHandle<B> {
         self.shared.read_clock()
     }
 
+    /// The time of day at a time of the loop's clock; see [`Reactor::to_system_time`](crate::Reactor::to_system_time).
+    pub fn to_system_time(&self, time: Time) -> SystemTime {
+        self.shared.clock.to_system_time(time)
+    }
+
+    /// The time of the loop's clock at a time of day; see
+    /// [`Reactor::at_system_time`](crate::Reactor::at_system_time).
+    pub fn at_system_time(&self, time: SystemTime) -> Time {
+        self.shared.clock.at_system_time(time)
+    }
+
     /// Has `closure` called in the loop's thread, in the order of posting, before the events that are active then.
     ///
     /// A panic in it reaches the caller of `run`; what was posted after it is called in the next run.
@@ -406,6 +410,26 @@ impl<B: Backend> LoopHandle<B> {
     #[doc(alias = "event_base_get_npriorities")]
     pub fn priorities(&self) -> Result<u8, Error> {
         self.read(|engine| Ok(engine.priorities()))
+    }
+
+    /// Changes the number of priorities; see [`Reactor::set_priorities`](crate::Reactor::set_priorities).
+    ///
+    /// # Errors
+    ///
+    /// Those listed there, and [`Error::Gone`].
+    #[doc(alias = "event_base_priority_init")]
+    pub fn set_priorities(&self, priorities: NonZeroU8) -> Result<(), Error> {
+        self.with(|engine| engine.set_priorities(priorities))
+    }
+
+    /// Keeps runs from ending for want of events for as long as the answer exists, in whatever thread.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Gone`].
+    #[doc(alias = "event_base_add_virtual_")]
+    pub fn keep_alive(&self) -> Result<KeepAlive, Error> {
+        self.read(|engine| Ok(engine.keep_alive()))
     }
 }
 

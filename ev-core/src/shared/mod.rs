@@ -1,6 +1,9 @@
 //! The loop that threads share.
 
 mod handle;
+mod hooks;
+mod inspect;
+mod later;
 mod shared_loop;
 mod waits;
 
@@ -10,12 +13,15 @@ pub use self::shared_loop::SharedLoop;
 use std::sync::Arc;
 use std::thread::ThreadId;
 
-use ev_backend::{Backend, Clock};
+use ev_backend::Backend;
 use ev_thread::Monitor;
 use ev_timer::Time;
 
+use self::hooks::SharedHook;
 use crate::engine::Engine;
+use crate::hooks::Hooks;
 use crate::remote::{Inbox, Messages};
+use crate::time_source::TimeSource;
 use crate::{Error, Fired};
 
 type SharedCallback<B> = Box<dyn FnMut(&mut SharedContext<'_, B>, Fired) + Send>;
@@ -26,7 +32,7 @@ type SharedMessages<B> = Messages<SharedPosted<B>, SharedCallback<B>>;
 struct Shared<B: Backend> {
     monitor: Monitor<State<B>>,
     inbox: Arc<SharedInbox<B>>,
-    clock: Clock,
+    clock: TimeSource,
 }
 
 impl<B: Backend> Shared<B> {
@@ -36,7 +42,7 @@ impl<B: Backend> Shared<B> {
     }
 
     fn read_clock(&self) -> Time {
-        Time::from_nanos(self.clock.now())
+        self.clock.now()
     }
 }
 
@@ -44,6 +50,7 @@ impl<B: Backend> Shared<B> {
 struct State<B: Backend> {
     /// `None` once the loop has been dropped.
     engine: Option<Engine<B, SharedCallback<B>>>,
+    hooks: Hooks<SharedHook<B>>,
     /// The thread that runs the loop.
     owner: Option<ThreadId>,
     /// Whether the loop's thread sleeps, or is about to, so that changes have to wake it.

@@ -2,14 +2,19 @@
 
 use std::fmt;
 use std::io;
+use std::mem;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use ev_backend::{AnyBackend, Backend, Waiter};
 use ev_thread::{Monitor, MonitorGuard};
+use ev_timer::Time;
 
 use super::{LoopHandle, Shared, SharedCallback, SharedContext, SharedMessages, State, waits};
+use crate::diagnostics::error;
 use crate::engine::{Engine, Held, Outcome, RunMode, Step, Stop, Taken};
+use crate::hooks::{Hooks, Phase};
 use crate::remote::{Inbox, Message, Messages};
 use crate::{Config, Error, EventKey, Fired};
 
@@ -87,17 +92,18 @@ impl<B: Backend> SharedLoop<B> {
     ///
     /// [`Error::Io`] when no notifier can be opened.
     pub fn with_backend(backend: B, waiter: B::Waiter, config: &Config) -> Result<Self, Error> {
-        let mut engine = Engine::new(backend, config.priorities, config.raw_changes);
+        let mut engine = config.engine(backend);
         let inbox = Arc::new(Inbox::open(&mut engine)?);
         let state = State {
             engine: Some(engine),
+            hooks: Hooks::new(),
             owner: None,
             asleep: false,
         };
         let shared = Shared {
             monitor: Monitor::new(state),
             inbox: Arc::clone(&inbox),
-            clock: config.clock,
+            clock: config.clock.clone(),
         };
         Ok(Self {
             handle: LoopHandle::new(Arc::new(shared)),
@@ -162,7 +168,11 @@ impl<B: Backend> SharedLoop<B> {
 impl<B: Backend> Drop for SharedLoop<B> {
     fn drop(&mut self) {
         // Callbacks may hold handles: they are dropped outside the lock, and find the loop gone.
-        self.remains = self.handle.shared.monitor.lock().engine.take();
+        let mut state = self.handle.shared.monitor.lock();
+        self.remains = state.engine.take();
+        let hooks = mem::replace(&mut state.hooks, Hooks::new());
+        drop(state);
+        drop(hooks);
         drop(self.messages.inbox.close());
     }
 }
@@ -174,9 +184,9 @@ impl<B: Backend> fmt::Debug for SharedLoop<B> {
 }
 
 /// A run under way: holds the lock, except while it waits and calls.
-struct Running<'a, B: Backend> {
-    handle: &'a LoopHandle<B>,
-    state: MonitorGuard<'a, State<B>>,
+pub(super) struct Running<'a, B: Backend> {
+    pub(super) handle: &'a LoopHandle<B>,
+    pub(super) state: MonitorGuard<'a, State<B>>,
 }
 
 impl<B: Backend> Running<'_, B> {
@@ -192,6 +202,7 @@ impl<B: Backend> Running<'_, B> {
             match self.engine().begin_turn(now, held, waiter)? {
                 Step::Leave(outcome) => return Ok(outcome),
                 Step::Wait(timeout) => {
+                    let (now, timeout) = self.prepare(now, timeout, waiter, messages)?;
                     let until = timeout.map(|timeout| now + timeout);
                     self.state.asleep = true;
                     let inbox = &self.handle.shared.inbox;
@@ -207,11 +218,39 @@ impl<B: Backend> Running<'_, B> {
                 let now = self.handle.shared.read_clock();
                 self.engine().expire(now);
             }
+            if !self.state.hooks.is_empty() {
+                self.run_hooks(Phase::Check, None);
+            }
             self.run_messages(messages);
             self.dispatch();
             if let Some(outcome) = self.engine().end_turn() {
                 return Ok(outcome);
             }
+        }
+    }
+
+    /// Calls the hooks that come before the wait, and answers the time and how long to wait after what they have done.
+    fn prepare(
+        &mut self,
+        now: Time,
+        timeout: Option<Duration>,
+        waiter: &mut B::Waiter,
+        messages: &SharedMessages<B>,
+    ) -> io::Result<(Time, Option<Duration>)> {
+        if self.state.hooks.is_empty() {
+            return Ok((now, timeout));
+        }
+        self.run_hooks(Phase::Prepare, timeout);
+        let held = if messages.is_empty() { Held::Nothing } else { Held::Work };
+        let now = self.handle.shared.read_clock();
+        Ok((now, self.engine().plan_wait(now, held, waiter)?))
+    }
+
+    /// Tells the engine the time, if turns are limited in time.
+    fn tick(&mut self) {
+        if self.engine().is_timed() {
+            let now = self.handle.shared.read_clock();
+            self.engine().tick(now);
         }
     }
 
@@ -243,6 +282,7 @@ impl<B: Backend> Running<'_, B> {
 
     /// Calls what is active.
     fn dispatch(&mut self) {
+        self.tick();
         while let Some(Taken { fired, payload }) = self.engine().next_active() {
             Call {
                 running: self,
@@ -250,6 +290,7 @@ impl<B: Backend> Running<'_, B> {
                 callback: Some(payload),
             }
             .call(fired);
+            self.tick();
         }
     }
 }
@@ -291,6 +332,7 @@ impl<B: Backend> Drop for Call<'_, '_, B> {
     fn drop(&mut self) {
         // Still here only when the callback has panicked.
         if let Some(callback) = self.callback.take() {
+            error!("the callback of {:?} panicked; the event is removed", self.key);
             self.running.engine().abandon(self.key);
             self.running.end_call();
             self.running.state.unlocked(|| drop(callback));

@@ -1,0 +1,241 @@
+//! Looking at a loop: what events there are and were, by name, in numbers, and as text.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use bitflags::Flags;
+use ev_backend::{Backend, Mode};
+use ev_timer::Time;
+
+use super::slots::{Flags as SlotFlags, Slot};
+use super::{Engine, Target};
+use crate::event::Persistence;
+use crate::{Causes, Error, EventKey};
+
+/// How much there is in a loop. The library's own events are not counted.
+///
+/// An event with a descriptor and a timeout counts in both, and once more while it is active: libevent's count of added
+/// events is `registrations + deadlines + active`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+#[doc(alias = "event_base_get_num_events")]
+pub struct Counts {
+    /// Events that exist, added or not.
+    pub events: usize,
+    /// Events that wait for their descriptor or signal.
+    pub registrations: usize,
+    /// Events that wait for a deadline.
+    pub deadlines: usize,
+    /// Events that are active.
+    #[doc(alias = "EVENT_BASE_COUNT_ACTIVE")]
+    pub active: usize,
+    /// Existing [`KeepAlive`](crate::KeepAlive)s.
+    #[doc(alias = "EVENT_BASE_COUNT_VIRTUAL")]
+    pub holds: usize,
+}
+
+/// All that is known of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[doc(alias = "event_get_assignment")]
+pub struct EventInfo {
+    /// Its key.
+    pub key: EventKey,
+    /// The name it was given.
+    pub name: Option<Cow<'static, str>>,
+    /// What it waits for when it is added.
+    #[doc(alias = "event_get_fd")]
+    pub target: Target,
+    /// How often conditions on the target are reported.
+    pub mode: Mode,
+    /// Whether it survives its activation.
+    pub persistence: Persistence,
+    /// Its priority.
+    #[doc(alias = "event_get_priority")]
+    pub priority: u8,
+    /// The timeout with which it is added again.
+    pub timeout: Option<Duration>,
+    /// Whether it waits for its descriptor or signal.
+    pub is_registered: bool,
+    /// When it times out.
+    pub deadline: Option<Time>,
+    /// Why it is active, `None` if it is not.
+    pub active: Option<Causes>,
+    /// Whether its callback is being called.
+    pub is_running: bool,
+}
+
+impl<B: Backend, P> Engine<B, P> {
+    /// How much there is now.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            events: self.len(),
+            registrations: self.inserted,
+            deadlines: self.timers.len(),
+            active: self.active.len() - self.active_internal,
+            holds: self.holds.now(),
+        }
+    }
+
+    /// The most there was of each since the last [`reset_maxima`](Self::reset_maxima).
+    #[doc(alias = "event_base_get_max_events")]
+    pub fn maxima(&self) -> Counts {
+        Counts {
+            holds: self.holds.most(),
+            ..self.maxima
+        }
+    }
+
+    /// Lets the maxima start anew from what there is now.
+    pub fn reset_maxima(&mut self) {
+        self.maxima = self.counts();
+        self.holds.reset_most();
+    }
+
+    /// To be called where counts have grown.
+    #[inline]
+    pub(super) fn note_maxima(&mut self) {
+        let active = self.active.len() - self.active_internal;
+        let maxima = &mut self.maxima;
+        maxima.events = maxima.events.max(self.slots.len() - self.internal - self.finalizing);
+        maxima.registrations = maxima.registrations.max(self.inserted);
+        maxima.deadlines = maxima.deadlines.max(self.timers.len());
+        maxima.active = maxima.active.max(active);
+    }
+
+    /// Names an event, for [`describe`](Self::describe), [`dump`](Self::dump) and the log.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stale`].
+    pub fn set_name(&mut self, key: EventKey, name: impl Into<Cow<'static, str>>) -> Result<(), Error> {
+        let index = self.slots.find(key)?;
+        self.names.insert(index, name.into());
+        Ok(())
+    }
+
+    /// All that is known of an event.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stale`].
+    pub fn describe(&self, key: EventKey) -> Result<EventInfo, Error> {
+        let index = self.slots.find(key)?;
+        let slot = self.slots.get(index);
+        let has_timeout = slot.flags.contains(SlotFlags::TIMEOUT);
+        Ok(EventInfo {
+            key,
+            name: self.names.get(&index).cloned(),
+            target: target_of(slot),
+            mode: slot.mode,
+            persistence: if slot.flags.contains(SlotFlags::PERSISTENT) {
+                Persistence::Persistent
+            } else {
+                Persistence::Once
+            },
+            priority: slot.priority,
+            timeout: has_timeout.then(|| Duration::from_nanos(self.timeouts[index as usize])),
+            is_registered: slot.flags.contains(SlotFlags::INSERTED),
+            deadline: self.timers.deadline(index),
+            active: self.active.causes(index),
+            is_running: self.running == Some(key),
+        })
+    }
+
+    /// All events, in the order of their indices: an index is reused, so it says little about age.
+    #[doc(alias = "event_base_foreach_event")]
+    pub fn events(&self) -> impl Iterator<Item = EventInfo> + '_ {
+        self.slots.keys().filter_map(|key| self.describe(key).ok())
+    }
+
+    /// The loop's state as text for people: a line about the loop, and one for each event. `now` is a reading of the loop's
+    /// clock, to which deadlines are related.
+    #[doc(alias = "event_base_dump_events")]
+    pub fn dump(&self, now: Time) -> impl fmt::Display + '_ {
+        fmt::from_fn(move |f| {
+            let Counts {
+                events, active, holds, ..
+            } = self.counts();
+            let (backend, priorities) = (self.backend_name(), self.priorities());
+            writeln!(
+                f,
+                "{backend}, {priorities} priorities, {events} events, {active} active, {holds} holds"
+            )?;
+            self.events().try_for_each(|event| writeln!(f, "  {}", event.at(now)))
+        })
+    }
+}
+
+fn target_of<P>(slot: &Slot<P>) -> Target {
+    let (fd, interest) = (slot.target, slot.interest);
+    if slot.flags.contains(SlotFlags::IO | SlotFlags::OWNED) {
+        return Target::Owned { fd, interest };
+    }
+    if slot.flags.contains(SlotFlags::IO) {
+        return Target::Raw { fd, interest };
+    }
+    #[cfg(feature = "signals")]
+    if slot.flags.contains(SlotFlags::SIGNAL) {
+        return Target::Signal(slot.target);
+    }
+    Target::None
+}
+
+/// A set of flags by their names.
+struct Bits<T>(T);
+
+impl<T: Flags> fmt::Display for Bits<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("nothing");
+        }
+        let mut separator = "";
+        self.0
+            .iter_names()
+            .try_for_each(|(name, _)| write!(f, "{}{name}", std::mem::replace(&mut separator, "|")))
+    }
+}
+
+impl EventInfo {
+    /// A line about the event, as of `now`: `#3 "listener": fd 5 READ, persistent, priority 1, waits`.
+    pub fn at(&self, now: Time) -> impl fmt::Display + '_ {
+        fmt::from_fn(move |f| {
+            write!(f, "#{}", self.key.index())?;
+            if let Some(name) = &self.name {
+                write!(f, " {name:?}")?;
+            }
+            match self.target {
+                Target::None => write!(f, ": no descriptor")?,
+                Target::Owned { fd, interest } => write!(f, ": fd {fd} {}", Bits(interest))?,
+                Target::Raw { fd, interest } => write!(f, ": raw fd {fd} {}", Bits(interest))?,
+                #[cfg(feature = "signals")]
+                Target::Signal(signal) => write!(f, ": signal {signal}")?,
+            }
+            if self.mode != Mode::Level {
+                write!(f, " {:?}", self.mode)?;
+            }
+            let persistence = match self.persistence {
+                Persistence::Persistent => "persistent",
+                Persistence::Once => "once",
+            };
+            write!(f, ", {persistence}, priority {}", self.priority)?;
+            if let Some(timeout) = self.timeout {
+                write!(f, ", timeout {timeout:?}")?;
+            }
+            if self.is_registered {
+                write!(f, ", waits")?;
+            }
+            if let Some(deadline) = self.deadline {
+                write!(f, ", due in {:?}", deadline.saturating_duration_since(now))?;
+            }
+            if let Some(causes) = self.active {
+                write!(f, ", active for {}", Bits(causes))?;
+            }
+            if self.is_running {
+                write!(f, ", runs")?;
+            }
+            Ok(())
+        })
+    }
+}
