@@ -1,7 +1,8 @@
 //! Operations that every file descriptor has: read, write, its flags, and a change of what it refers to.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use libc::c_int;
 
@@ -46,6 +47,53 @@ pub fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: `F_SETFL` takes an integer and touches no memory of ours.
     check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, flags | libc::O_NONBLOCK) })?;
     Ok(())
+}
+
+/// Whether operations on the open file of that number block (`O_NONBLOCK` is not set).
+///
+/// # Errors
+///
+/// The kernel's: `EBADF` where the number is no open descriptor.
+pub fn is_blocking(fd: RawFd) -> io::Result<bool> {
+    // SAFETY: `F_GETFL` takes no argument and touches no memory of ours; the kernel checks the number.
+    let flags = check(unsafe { libc::fcntl(fd, libc::F_GETFL) })?;
+    Ok(flags & libc::O_NONBLOCK == 0)
+}
+
+/// Tells files apart: the device and the number of the file on it.
+///
+/// Sockets, pipes and ordinary files differ from each other in it while they exist. On Linux, what has no file (epoll
+/// sets, event counters, timers) is one file in this respect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileId {
+    device: u64,
+    number: u64,
+}
+
+/// Which file a number refers to (`fstat`).
+///
+/// # Errors
+///
+/// The kernel's: `EBADF` where the number is no open descriptor.
+#[expect(
+    clippy::allow_attributes,
+    reason = "whether the casts are needed depends on the target"
+)]
+#[allow(
+    clippy::unnecessary_cast,
+    clippy::cast_lossless,
+    reason = "the widths of these types depend on the target"
+)]
+pub fn file_id(fd: RawFd) -> io::Result<FileId> {
+    let mut stat = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: `stat` is valid for a write of its type; the kernel checks the number.
+    check(unsafe { libc::fstat(fd, stat.as_mut_ptr()) })?;
+    // SAFETY: `fstat` has succeeded, so the kernel has filled it.
+    let stat = unsafe { stat.assume_init() };
+    Ok(FileId {
+        device: stat.st_dev as u64,
+        number: stat.st_ino as u64,
+    })
 }
 
 /// Makes `fd` close when the process executes another program (`FD_CLOEXEC`).
@@ -127,11 +175,23 @@ mod tests {
         let pipe = pipe(PipeFlags::empty()).unwrap();
         let fd = pipe.reader.as_fd();
         assert_eq!(flags(fd, libc::F_GETFL) & libc::O_NONBLOCK, 0);
+        assert!(is_blocking(fd.as_raw_fd()).unwrap());
         set_nonblocking(fd).unwrap();
+        assert!(!is_blocking(fd.as_raw_fd()).unwrap());
         assert_ne!(flags(fd, libc::F_GETFL) & libc::O_NONBLOCK, 0);
         assert_eq!(flags(fd, libc::F_GETFD), 0);
         set_cloexec(fd).unwrap();
         assert_eq!(flags(fd, libc::F_GETFD), libc::FD_CLOEXEC);
+    }
+
+    #[test]
+    fn files_are_told_apart() {
+        let pipes = [pipe(PipeFlags::empty()).unwrap(), pipe(PipeFlags::empty()).unwrap()];
+        let id = |fd: &OwnedFd| file_id(fd.as_raw_fd()).unwrap();
+        assert_ne!(id(&pipes[0].reader), id(&pipes[1].reader));
+        assert_eq!(id(&pipes[0].reader), id(&pipes[0].reader.try_clone().unwrap()));
+        assert_eq!(file_id(-1).unwrap_err().raw_os_error(), Some(libc::EBADF));
+        assert_eq!(is_blocking(-1).unwrap_err().raw_os_error(), Some(libc::EBADF));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! | `kqueue` | `kqueue`, `kevent` | BSD, macOS; Linux with the feature `libkqueue` |
 //! | `eventfd`, [`pipe`], [`socketpair`] | channels to wake a sleeping loop by | see each |
 //! | [`signal`] | dispositions, masks | every Unix, see there |
+//! | `signalfd` | pending signals read like files | Linux, Android |
 //! | `timerfd` | timers read like files | Linux, Android |
 //! | [`clock`] | `clock_gettime` | every Unix |
 //! | [`fdio`] | `read` and `write` on borrowed descriptors | every Unix |
@@ -52,6 +53,8 @@ pub mod poll;
 pub mod process;
 pub mod select;
 pub mod signal;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub mod signalfd;
 pub mod socket;
 pub mod socketpair;
 mod timeout;

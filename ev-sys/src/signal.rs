@@ -66,6 +66,11 @@ impl SigSet {
         check(unsafe { libc::sigdelset(&raw mut self.0, signal) }).map(drop)
     }
 
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(crate) fn as_ptr(&self) -> *const libc::sigset_t {
+        &raw const self.0
+    }
+
     /// Whether `signal` is in the set; no if there is no such signal.
     pub fn contains(&self, signal: c_int) -> bool {
         // SAFETY: the set was initialised by its constructor.
@@ -110,6 +115,31 @@ fn change_mask(how: c_int, set: Option<&SigSet>) -> SigSet {
     let error = unsafe { libc::pthread_sigmask(how, set, &raw mut old.0) };
     debug_assert_eq!(error, 0, "the only error is EINVAL, for an unknown `how`");
     old
+}
+
+/// Takes a signal of `set` that is pending for the calling thread or its process, so that its action will not see it.
+/// `None` if none is; this does not wait (`sigtimedwait` with no time). Of several it takes one: call it again.
+///
+/// Hold the signals off before: one that is not is never pending for long.
+///
+/// # Errors
+///
+/// None is known.
+///
+/// # Portability
+///
+/// Linux and Android.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[doc(alias = "sigtimedwait")]
+pub fn take_pending(set: &SigSet) -> io::Result<Option<c_int>> {
+    let no_time = crate::timeout::timespec(std::time::Duration::ZERO);
+    // SAFETY: the set was initialised by its constructor, and it and `no_time` outlive the call; what else is told of
+    // the signal, for which null is passed, is not wanted.
+    match check(unsafe { libc::sigtimedwait(set.as_ptr(), ptr::null_mut(), &raw const no_time) }) {
+        Ok(signal) => Ok(Some(signal)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 bitflags! {
@@ -363,6 +393,29 @@ mod tests {
                 assert!(both.contains(libc::SIGUSR2) && !mask().contains(libc::SIGUSR2));
                 set_mask(&before);
                 assert!(!mask().contains(libc::SIGUSR1));
+            });
+        });
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[test]
+    fn pending_signals_are_taken() {
+        let real_time = libc::SIGRTMIN() + 3;
+        // A thread of its own: the mask is the thread's, and so is what `raise` leaves pending.
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let both = set(&[libc::SIGUSR2, real_time]);
+                block(&both);
+                assert_eq!(take_pending(&both).unwrap(), None);
+                for signal in [real_time, libc::SIGUSR2, real_time, libc::SIGUSR2] {
+                    raise(signal).unwrap();
+                }
+                assert_eq!(take_pending(&set(&[real_time])).unwrap(), Some(real_time));
+                assert_eq!(take_pending(&both).unwrap(), Some(libc::SIGUSR2));
+                assert_eq!(take_pending(&both).unwrap(), Some(real_time));
+                assert_eq!(take_pending(&both).unwrap(), None);
+                // Either would end the process.
+                unblock(&both);
             });
         });
     }
