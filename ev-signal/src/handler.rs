@@ -1,7 +1,7 @@
 //! What runs inside the signal handler, and the nodes that it walks. All `unsafe` of the crate is here.
 //!
 //! ```text
-//! NODES ──► Node ──────────────► Node ──────────────► Node ──► ∅        one per `Signals`, newest first
+//! NODES ──► Node ──────────────► Node ──────────────► Node ──► ∅        one per `Signals` with a handler, newest first
 //!           owner: pid           owner: 0 (free)      owner: pid
 //!           fd: its pipe         fd: -                fd: its pipe
 //!           busy: handlers in it busy                 busy

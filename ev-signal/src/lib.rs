@@ -2,7 +2,8 @@
 //!
 //! A signal handler may do next to nothing, so a loop wants signals where it wants everything else: as a descriptor that
 //! becomes readable. [`Signals`] is that descriptor. The handler behind it counts each delivery in memory and writes a
-//! byte to the pipe of every loop that watches the signal; the loop drains the pipe and takes the counts.
+//! byte to the pipe of every loop that watches the signal; the loop drains the pipe and takes the counts. On Linux there
+//! can be a signalfd instead: [`Method`].
 //!
 //! ```
 //! use std::os::fd::AsFd;
@@ -33,25 +34,42 @@
 //!
 //! # What it does to the process
 //!
+//! With [`Method::Handler`]:
+//!
 //! - While anyone watches a signal, its action is this crate's handler; the action before is saved, and restored with
 //!   its flags and mask when the last one stops.
 //! - System calls are restarted (`SA_RESTART`), except for those that never are, such as `poll` and `epoll_wait`.
-//! - Signals that nobody watches are not touched. No thread's signal mask is changed for longer than a call here takes.
+//! - No thread's signal mask is changed for longer than a call here takes.
+//!
+//! With [`Method::SignalFd`]:
+//!
+//! - While a signal is watched, the thread that watches it holds it off. Afterwards its mask is what it was.
+//! - No action is changed, no handler runs, no system call is interrupted.
+//! - **Every other thread has to hold the signal off by itself**, which it does if it was started afterwards.
+//!
+//! With both:
+//!
+//! - Signals that nobody watches are not touched.
 //! - `fork` is watched over, once there is a `Signals`: a child never disturbs its parent, and gets its own service by
-//!   [`Signals::reinit`]. `exec` ends it all.
+//!   [`Signals::reinit`].
 //!
 //! # Portability
 //!
-//! Linux, macOS and the BSDs.
+//! Linux, macOS and the BSDs; [`Method::SignalFd`] on Linux and Android.
 #![deny(unsafe_code)]
 
 mod error;
 #[expect(unsafe_code, reason = "what a signal handler needs cannot be reached in safe code")]
 mod handler;
+mod method;
+mod piped;
 mod registry;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod signalfd;
 mod signals;
 
 pub use error::SignalError;
+pub use method::Method;
 pub use signals::Signals;
 
 #[doc(no_inline)]

@@ -152,11 +152,19 @@ rig::tests_in_own_processes! {
         assert!(matches!(signals.unwatch(SIGHUP), Err(SignalError::NotWatched(SIGHUP))));
     }
 
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    fn a_signalfd_is_unsupported() {
+        let error = Signals::with_method(ev_signal::Method::SignalFd).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+    }
+
     fn errors_become_io_errors() {
         let kind = |error: SignalError| io::Error::from(error).kind();
         assert_eq!(kind(SignalError::AlreadyWatched(1)), io::ErrorKind::AlreadyExists);
         assert_eq!(kind(SignalError::NotWatched(1)), io::ErrorKind::NotFound);
         assert_eq!(kind(SignalError::Uncatchable(9)), io::ErrorKind::InvalidInput);
+        assert_eq!(kind(SignalError::NotShared(1)), io::ErrorKind::ResourceBusy);
+        assert_eq!(kind(SignalError::OtherThread(1)), io::ErrorKind::PermissionDenied);
         assert_eq!(kind(SignalError::Io(io::ErrorKind::OutOfMemory.into())), io::ErrorKind::OutOfMemory);
     }
 

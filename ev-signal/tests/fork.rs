@@ -3,10 +3,13 @@
 mod rig;
 
 use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Barrier;
+use std::thread;
+use std::time::Duration;
 
 use ev_signal::{SIGUSR1, SIGUSR2, Signals};
 use ev_sys::signal::{Action, Disposition};
-use rig::{drained, in_fork, raise, readable};
+use rig::{drained, fork, in_fork, raise, readable};
 
 rig::tests_in_own_processes! {
     fn the_child_does_not_reach_the_parent() {
@@ -119,5 +122,31 @@ rig::tests_in_own_processes! {
         });
         assert_eq!(Action::query(SIGUSR1).unwrap().disposition(), Disposition::Default);
         assert_eq!(drained(&mut signals), []);
+    }
+    fn the_first_receiver_is_made_while_another_thread_forks() {
+        for _ in 0..300 {
+            // A process that has no receiver yet, and so does not watch its forks.
+            in_fork(|| {
+                let together = Barrier::new(3);
+                thread::scope(|scope| {
+                    // Two of them, either of which may be the first.
+                    for _ in 0..2 {
+                        scope.spawn(|| {
+                            together.wait();
+                            Signals::new().unwrap().watch(SIGUSR2).unwrap();
+                        });
+                    }
+                    together.wait();
+                    let child = fork(|| {
+                        let mut own = Signals::new().unwrap();
+                        own.watch(SIGUSR1).unwrap();
+                        raise(SIGUSR1, 1);
+                        assert_eq!(drained(&mut own), [(SIGUSR1, 1)]);
+                    });
+                    child.succeed_within(Duration::from_secs(10));
+                });
+                fork(|| drop(Signals::new().unwrap())).succeed_within(Duration::from_secs(10));
+            });
+        }
     }
 }

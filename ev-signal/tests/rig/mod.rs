@@ -71,7 +71,12 @@ pub(crate) fn fork(body: impl FnOnce()) -> Child {
 impl Child {
     /// Waits until the child has ended, and panics if it failed or is still there after half a minute.
     pub(crate) fn succeed(self) {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        self.succeed_within(Duration::from_secs(30));
+    }
+
+    /// As [`Self::succeed`]; for a child's child, which has to be found hanging before its parent is.
+    pub(crate) fn succeed_within(self, patience: Duration) {
+        let deadline = Instant::now() + patience;
         let mut status = 0;
         // SAFETY: `status` is valid for writes.
         while unsafe { libc::waitpid(self.0, &raw mut status, libc::WNOHANG) } != self.0 {
