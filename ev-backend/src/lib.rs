@@ -38,6 +38,7 @@
 //! - `Epoll`, `Kqueue`, `Poll`, `Select`: the implementations. [`Features`] tells what each can do; what it cannot, it
 //!   refuses with [`UpdateError::Unsupported`] and never by silence.
 //! - `AnyBackend`, chosen by `Config` at run time, by preference, requirement and environment.
+//! - The module `sim`: a backend whose readiness and time a test scripts.
 //!
 //! # Two halves
 //!
@@ -61,6 +62,7 @@
 //! | `poll` (default) | `poll(2)`, everywhere |
 //! | `select` (default) | `select(2)`, everywhere, without limit on descriptors |
 //! | `libkqueue` | lets `kqueue` run on Linux, through that library |
+//! | `sim` | a scripted backend with a virtual clock, for tests, in the module `sim`; brings `poll` |
 //!
 //! Without any of them there is the vocabulary alone, for crates that name interests and never wait. A mechanism that
 //! the target does not have is left out, whatever the features.
@@ -71,6 +73,8 @@ mod any;
 mod backend;
 #[cfg(any(feature = "epoll", feature = "poll", feature = "select", feature = "kqueue"))]
 mod config;
+#[cfg(any(feature = "epoll", feature = "poll", feature = "select", feature = "kqueue"))]
+pub mod descriptor;
 #[cfg(all(feature = "epoll", any(target_os = "linux", target_os = "android")))]
 mod epoll;
 mod error;
@@ -93,6 +97,8 @@ mod poll;
 mod registration;
 #[cfg(feature = "select")]
 mod select;
+#[cfg(feature = "sim")]
+pub mod sim;
 #[cfg(any(feature = "poll", feature = "select"))]
 mod table;
 mod tag;
