@@ -97,7 +97,9 @@ impl<T> MonitorGuard<'_, T> {
     pub fn wait_turn(&mut self) {
         let turn = self.state.turn;
         self.state.awaited = true;
-        // Conditions wake spuriously, and a notification may come for an earlier turn: only the count tells.
+        // Only the count tells. A condition may end a wait for no reason: `parking_lot`'s does not, others do, and
+        // nothing is gained by relying on it. And once the lock is taken again, others may already wait for the next
+        // turn.
         while self.state.turn == turn {
             self.turn_ended.wait(&mut self.state);
         }

@@ -110,9 +110,14 @@ impl Notifier {
     /// Until then parent and child share one: a notification by either is seen by any. The child's loop must also
     /// register the descriptor again, in a kernel set of its own: what it inherited still belongs to the parent's file.
     ///
+    /// This takes `&self` because a loop shares its notifier with handles, which are inherited with it. The caller
+    /// guarantees instead that no other thread uses the notifier meanwhile: it is the child's only thread right after
+    /// `fork`, and renews before it starts others. A notification in the midst of this may go to the parent. In a
+    /// process that was not forked there is no use for it: it makes a loop deaf that has registered the descriptor.
+    ///
     /// # Errors
     ///
-    /// The kernel's: `EMFILE`, `ENFILE`. Nothing has changed.
+    /// The kernel's: `EMFILE`, `ENFILE`. The notifier is of no use to the child then; call this again, or drop it.
     pub fn renew(&self) -> io::Result<()> {
         match &self.writer {
             None => fdio::replace(&self.reader, eventfd()?),

@@ -25,8 +25,8 @@ use crate::{Gate, Notifier, Wake};
 ///
 /// # Forks
 ///
-/// In a child, [`Notifier::renew`] is all that is needed: a gate that was inherited in the midst of a sleep or with a
-/// notification makes the child's first wait a short one.
+/// In a child, [`Notifier::renew`] is all that is needed, before the child starts threads: a gate that was inherited in
+/// the midst of a sleep or with a notification makes the child's first wait a short one.
 #[derive(Debug)]
 pub struct Waker {
     gate: Gate,

@@ -34,11 +34,11 @@ pub(crate) struct MutexGuard<'a, T> {
 }
 
 impl<T> MutexGuard<'_, T> {
+    /// As the real one, takes the lock again also if `f` unwinds.
     pub(crate) fn unlocked<R>(guard: &mut Self, f: impl FnOnce() -> R) -> R {
         guard.held = None;
-        let result = f();
-        guard.held = Some(guard.mutex.lock().expect(UNPOISONED));
-        result
+        let _relock = Relock(guard);
+        f()
     }
 }
 
@@ -56,20 +56,39 @@ impl<T> DerefMut for MutexGuard<'_, T> {
     }
 }
 
+struct Relock<'a, 'b, T>(&'a mut MutexGuard<'b, T>);
+
+impl<T> Drop for Relock<'_, '_, T> {
+    fn drop(&mut self) {
+        self.0.held = Some(self.0.mutex.lock().expect(UNPOISONED));
+    }
+}
+
+/// A condition whose first wait ends without a notification, as any may.
 #[derive(Debug)]
-pub(crate) struct Condvar(loom::sync::Condvar);
+pub(crate) struct Condvar {
+    condvar: loom::sync::Condvar,
+    /// Not one of loom's, which would try more orders for it: those who wait hold the lock.
+    has_woken_spuriously: std::sync::atomic::AtomicBool,
+}
 
 impl Condvar {
     pub(crate) fn new() -> Self {
-        Self(loom::sync::Condvar::new())
+        Self {
+            condvar: loom::sync::Condvar::new(),
+            has_woken_spuriously: std::sync::atomic::AtomicBool::new(false),
+        }
     }
 
     pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
+        if !self.has_woken_spuriously.swap(true, Ordering::Relaxed) {
+            return MutexGuard::unlocked(guard, || ());
+        }
         let held = guard.held.take().expect(HELD);
-        guard.held = Some(self.0.wait(held).expect(UNPOISONED));
+        guard.held = Some(self.condvar.wait(held).expect(UNPOISONED));
     }
 
     pub(crate) fn notify_all(&self) {
-        self.0.notify_all();
+        self.condvar.notify_all();
     }
 }
