@@ -154,4 +154,47 @@ mod tests {
         }
         assert_eq!(queue.pop(&mut slots), None);
     }
+
+    /// Descriptors 0 and 7 in the queue, and 9 not.
+    fn two_queued() -> (Slots, Deferred) {
+        let mut slots = slots(&[0, 7, 9]);
+        let mut queue = Deferred::new();
+        for fd in [0, 7] {
+            queue.push(&mut slots, fd);
+        }
+        queue.check_invariants(&slots);
+        (slots, queue)
+    }
+
+    #[test]
+    #[should_panic(expected = "deferred 1: marks")]
+    fn sees_a_mark_of_one_that_is_not_queued() {
+        let (mut slots, queue) = two_queued();
+        slots.get_mut(9).unwrap().next_deferred = END;
+        queue.check_invariants(&slots);
+    }
+
+    #[test]
+    #[should_panic(expected = "deferred 1: 9 is queued without the mark")]
+    fn sees_one_that_is_queued_without_the_mark() {
+        let (mut slots, queue) = two_queued();
+        slots.get_mut(7).unwrap().next_deferred = 9;
+        queue.check_invariants(&slots);
+    }
+
+    #[test]
+    #[should_panic(expected = "deferred 2: a circle")]
+    fn sees_a_circle() {
+        let (mut slots, queue) = two_queued();
+        slots.get_mut(7).unwrap().next_deferred = 0;
+        queue.check_invariants(&slots);
+    }
+
+    #[test]
+    #[should_panic(expected = "deferred 2: the end")]
+    fn sees_a_wrong_end() {
+        let (slots, mut queue) = two_queued();
+        queue.last = 0;
+        queue.check_invariants(&slots);
+    }
 }

@@ -181,3 +181,32 @@ impl Sharing {
 fn place(signal: i32) -> Option<usize> {
     usize::try_from(signal).ok()?.checked_sub(1)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "1: the signal of event 0")]
+    fn sees_a_wrong_signal() {
+        let mut map = SignalMap::new();
+        map.insert(2, 0).unwrap();
+        map.check_invariants();
+        map.links.visit_mut(map.heads[1], |signal| {
+            *signal = 3;
+            ControlFlow::Continue(())
+        });
+        map.check_invariants();
+    }
+
+    #[test]
+    #[should_panic(expected = "links 3")]
+    fn sees_a_lost_list() {
+        let mut map = SignalMap::new();
+        map.insert(2, 0).unwrap();
+        map.heads[1] = Head::EMPTY;
+        map.check_invariants();
+    }
+}
