@@ -131,8 +131,93 @@ impl Popular {
     }
 }
 
-/// The top bits of the product with 2⁶⁴ ÷ φ: neighbours, and round numbers of milliseconds, are spread evenly.
+/// The top bits of the product with 2⁶⁴ ÷ φ: neighbours, and round numbers of milliseconds and seconds, are spread evenly.
+/// The upper half is folded in first, as the multiples of some numbers, a second among them, would share few places.
 #[inline]
 fn place(timeout: u64) -> usize {
-    (timeout.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - PLACES.ilog2())) as usize
+    ((timeout ^ timeout >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - PLACES.ilog2())) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MILLI: u64 = 1_000_000;
+
+    /// After the first use, which counts for nothing.
+    fn prepared() -> Popular {
+        let mut popular = Popular::new();
+        assert_eq!(popular.note(MILLI), Use::Light);
+        popular
+    }
+
+    /// Uses the timeout until it is no longer light.
+    fn uses_until_heavy(popular: &mut Popular, timeout: u64) -> usize {
+        (1..1000).find(|_| popular.note(timeout) != Use::Light).unwrap()
+    }
+
+    #[test]
+    fn enough_hits_ask_for_a_queue_until_there_is_one() {
+        let mut popular = prepared();
+        assert_eq!(uses_until_heavy(&mut popular, MILLI), ENOUGH as usize);
+        assert_eq!(popular.note(MILLI), Use::Heavy);
+        popular.assign(MILLI, 7);
+        assert_eq!(popular.note(MILLI), Use::Queue(7));
+        assert!(popular.sends(MILLI, 7));
+        assert!(!popular.sends(MILLI, 8));
+    }
+
+    #[test]
+    fn one_that_was_refused_gathers_hits_anew() {
+        let mut popular = prepared();
+        uses_until_heavy(&mut popular, MILLI);
+        popular.refuse(MILLI);
+        assert_eq!(uses_until_heavy(&mut popular, MILLI), ENOUGH as usize);
+    }
+
+    #[test]
+    fn a_timeout_out_of_use_gives_way_soon() {
+        let mut popular = prepared();
+        let rival = (2..1000)
+            .map(|n| n * MILLI)
+            .find(|&rival| place(rival) == place(MILLI))
+            .unwrap();
+        for _ in 0..10_000 {
+            popular.note(MILLI);
+        }
+        assert_eq!(uses_until_heavy(&mut popular, rival), (MOST + ENOUGH) as usize);
+    }
+
+    #[test]
+    fn round_numbers_and_neighbours_are_spread() {
+        for step in [1, 1000, MILLI, 10 * MILLI, 1000 * MILLI] {
+            let mut used = [false; PLACES];
+            for n in 1..=PLACES as u64 {
+                used[place(n * step)] = true;
+            }
+            let used = used.iter().filter(|used| **used).count();
+            assert!(used > PLACES / 2, "{used} places for steps of {step} ns");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "1: ")]
+    fn sees_a_candidate_out_of_place() {
+        let mut popular = prepared();
+        popular.candidates[place(MILLI) ^ 1] = Candidate {
+            timeout: MILLI,
+            hits: 1,
+            queue: NO_QUEUE,
+        };
+        popular.check_invariants(|_| None);
+    }
+
+    #[test]
+    #[should_panic(expected = "2: ")]
+    fn sees_a_queue_of_another_timeout() {
+        let mut popular = prepared();
+        popular.note(MILLI);
+        popular.assign(MILLI, 0);
+        popular.check_invariants(|_| Some(2 * MILLI));
+    }
 }

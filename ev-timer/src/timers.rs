@@ -81,7 +81,7 @@ pub struct Timers {
 }
 
 impl Timers {
-    /// The largest id a timer may have: 512 of the 2³² numbers are used otherwise.
+    /// The largest id a timer may have: 513 of the 2³² numbers are used otherwise.
     pub const MAX_ID: u32 = MAX_ID;
 
     /// No timers, and no memory.
