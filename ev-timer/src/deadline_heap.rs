@@ -191,3 +191,93 @@ impl fmt::Debug for DeadlineHeap {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+
+    const TIMERS: u32 = 1000;
+
+    fn bytes(heap: &DeadlineHeap) -> usize {
+        heap.heap.bytes() + heap.slots.bytes()
+    }
+
+    fn fill(heap: &mut DeadlineHeap) {
+        for id in 0..TIMERS {
+            heap.set(id, Time::from_nanos(u64::from(id)));
+        }
+    }
+
+    #[test]
+    fn the_capacity_asked_for_is_there_from_the_start() {
+        let mut heap = DeadlineHeap::with_capacity(TIMERS as usize);
+        assert_eq!(bytes(&heap), 32 * TIMERS as usize);
+        fill(&mut heap);
+        assert_eq!(bytes(&heap), 32 * TIMERS as usize);
+    }
+
+    #[test]
+    fn arming_takes_no_memory_beyond_the_reservation() {
+        let mut heap = DeadlineHeap::new();
+        for id in 0..TIMERS {
+            heap.try_reserve(id).unwrap();
+            let before = bytes(&heap);
+            heap.set(id, Time::ZERO);
+            assert_eq!(bytes(&heap), before, "{id}");
+        }
+    }
+
+    #[test]
+    fn memory_comes_back_after_a_burst() {
+        let mut heap = DeadlineHeap::new();
+        for expire in [true, false] {
+            fill(&mut heap);
+            for id in 0..TIMERS {
+                let disarmed = if expire {
+                    heap.pop_expired(Time::MAX).is_some()
+                } else {
+                    heap.cancel(id).is_some()
+                };
+                assert!(disarmed);
+            }
+            // Two arrays, each at most four times as long as one that is left alone.
+            assert!(bytes(&heap) <= 4 * 64 * (16 + 16), "{}", bytes(&heap));
+        }
+    }
+
+    #[test]
+    fn shrinking_leaves_what_the_timers_take() {
+        let mut heap = DeadlineHeap::new();
+        fill(&mut heap);
+        for id in TIMERS - 50..TIMERS {
+            heap.cancel(id);
+        }
+        heap.shrink_to_fit();
+        assert_eq!(bytes(&heap), 32 * (TIMERS as usize - 50));
+        heap.check_invariants();
+    }
+
+    #[test]
+    fn debug_is_readable() {
+        let mut heap = DeadlineHeap::new();
+        heap.set(3, Time::from_nanos(5));
+        assert_eq!(
+            format!("{heap:?}"),
+            "DeadlineHeap { len: 1, next_wake: Some(Time(5ns)), .. }"
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "a timer is armed and not in the heap")]
+    fn sees_a_timer_armed_elsewhere() {
+        let mut heap = DeadlineHeap::new();
+        fill(&mut heap);
+        let slots = heap.slots.as_mut_slice();
+        let key = slots[999].key();
+        heap.heap.remove(slots, 999);
+        slots[999] = crate::slots::Slot::in_queue(key, 0);
+        heap.check_invariants();
+    }
+}

@@ -276,3 +276,60 @@ fn earliest(children: &[Entry; ARITY]) -> usize {
     let earlier = |a: usize, b: usize| select_unpredictable(children[b].is_before(children[a]), b, a);
     earlier(earlier(0, 1), earlier(2, 3))
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    fn key(nanos: u64) -> Key {
+        Key {
+            deadline: Time::from_nanos(nanos),
+            sequence: 0,
+        }
+    }
+
+    /// The timers 0 to 5 in this order, due at 10 to 15; there is a slot for 6.
+    fn six_timers() -> (Heap, Vec<Slot>) {
+        let (mut heap, mut slots) = (Heap::new(), vec![Slot::UNARMED; 7]);
+        for id in 0..6 {
+            heap.insert(&mut slots, id, key(10 + u64::from(id)));
+        }
+        heap.check_invariants(&slots);
+        (heap, slots)
+    }
+
+    #[test]
+    #[should_panic(expected = "1: ")]
+    fn sees_a_child_before_its_parent() {
+        let (mut heap, mut slots) = six_timers();
+        heap.entries[5] = Entry::new(key(10), 5);
+        slots[5].set_key(key(10));
+        heap.check_invariants(&slots);
+    }
+
+    #[test]
+    #[should_panic(expected = "2: ")]
+    fn sees_an_entry_after_its_slot() {
+        let (heap, mut slots) = six_timers();
+        slots[5].set_key(key(14));
+        heap.check_invariants(&slots);
+    }
+
+    #[test]
+    #[should_panic(expected = "3: Entry")]
+    fn sees_a_slot_with_a_wrong_position() {
+        let (heap, mut slots) = six_timers();
+        slots[5].set_position(4);
+        heap.check_invariants(&slots);
+    }
+
+    #[test]
+    #[should_panic(expected = "3: slots without an entry")]
+    fn sees_a_slot_without_an_entry() {
+        let (heap, mut slots) = six_timers();
+        slots[6] = Slot::in_heap(key(20), 6);
+        heap.check_invariants(&slots);
+    }
+}

@@ -173,3 +173,61 @@ impl Links {
         self.by_id.capacity() * size_of::<Link>()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The lists 2, 0, 3 and 1.
+    fn two_lists() -> (Links, [List; 2]) {
+        let (mut links, mut long, mut short) = (Links::new(), List::new(), List::new());
+        links.make_room(4);
+        for id in [2, 0, 3] {
+            links.push_back(&mut long, id);
+        }
+        links.push_back(&mut short, 1);
+        let lists = [long, short];
+        links.check_invariants(&lists);
+        (links, lists)
+    }
+
+    #[test]
+    fn room_is_made_for_as_many_as_asked() {
+        let mut links = Links::new();
+        for ids in [64, 128, 256] {
+            links.try_make_room(ids - 1, ids as usize).unwrap();
+            assert_eq!(links.bytes(), ids as usize * size_of::<Link>());
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "1: the link back from 0")]
+    fn sees_a_wrong_link_back() {
+        let (mut links, lists) = two_lists();
+        links.by_id[0].prev = 3;
+        links.check_invariants(&lists);
+    }
+
+    #[test]
+    #[should_panic(expected = "1: the tail")]
+    fn sees_a_wrong_tail() {
+        let (links, mut lists) = two_lists();
+        lists[0].tail = 0;
+        links.check_invariants(&lists);
+    }
+
+    #[test]
+    #[should_panic(expected = "2: a list is longer")]
+    fn sees_one_too_many() {
+        let (mut links, lists) = two_lists();
+        links.len = 2;
+        links.check_invariants(&lists);
+    }
+
+    #[test]
+    #[should_panic(expected = "2: the number of ids")]
+    fn sees_a_lost_list() {
+        let (links, lists) = two_lists();
+        links.check_invariants(&lists[..1]);
+    }
+}

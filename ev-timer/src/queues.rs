@@ -278,3 +278,107 @@ impl Queues {
             + self.by_number.capacity() * size_of::<Queue>()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    fn key(nanos: u64) -> Key {
+        Key {
+            deadline: Time::from_nanos(nanos),
+            sequence: 0,
+        }
+    }
+
+    fn push(queues: &mut Queues, slots: &mut [Slot], queue: u32, id: u32, key: Key) {
+        assert!(queues.accepts(slots, queue, id, key.deadline));
+        queues.push(slots, queue, id, key);
+    }
+
+    /// Timers 0 and 1 in one queue, 2 in another; there is a slot for 3.
+    fn two_queues() -> (Queues, Vec<Slot>) {
+        let (mut queues, mut slots) = (Queues::new(), vec![Slot::UNARMED; 4]);
+        let [first, second] = [10, 20].map(|timeout| queues.keep(timeout).unwrap());
+        for (queue, id, deadline) in [(first, 0, 10), (first, 1, 11), (second, 2, 20)] {
+            push(&mut queues, &mut slots, queue, id, key(deadline));
+        }
+        queues.check_invariants(&slots);
+        (queues, slots)
+    }
+
+    #[test]
+    fn room_for_one_more_head_is_enough_for_one() {
+        let (mut queues, mut slots) = (Queues::new(), vec![Slot::UNARMED; 100]);
+        for id in 0..100 {
+            let queue = queues.keep(u64::from(id)).unwrap();
+            queues.try_make_room().unwrap();
+            let before = queues.heads.bytes();
+            push(&mut queues, &mut slots, queue, id, key(10));
+            assert_eq!(queues.heads.bytes(), before);
+        }
+    }
+
+    #[test]
+    fn shrinking_leaves_links_for_the_ids_in_use() {
+        let (mut queues, mut slots) = two_queues();
+        slots.resize(1000, Slot::UNARMED);
+        push(&mut queues, &mut slots, 1, 999, key(21));
+        queues.remove(&slots, 1, 999);
+        slots.truncate(3);
+        queues.shrink_to_fit(3);
+        assert_eq!(queues.links.bytes(), 3 * 8);
+        queues.check_invariants(&slots);
+    }
+
+    #[test]
+    #[should_panic(expected = "1: Queue")]
+    fn sees_a_queue_out_of_order() {
+        let (queues, mut slots) = two_queues();
+        slots[1].set_key(key(9));
+        queues.check_invariants(&slots);
+    }
+
+    #[test]
+    #[should_panic(expected = "2: Queue")]
+    fn sees_a_wrong_key_of_a_head() {
+        let (queues, mut slots) = two_queues();
+        slots[2].set_key(key(21));
+        queues.check_invariants(&slots);
+    }
+
+    #[test]
+    #[should_panic(expected = "3: Queue")]
+    fn sees_a_timer_in_the_wrong_queue() {
+        let (queues, mut slots) = two_queues();
+        slots[1] = Slot::in_queue(key(11), 1);
+        queues.check_invariants(&slots);
+    }
+
+    #[test]
+    #[should_panic(expected = "3: slots of timers that are in no queue")]
+    fn sees_a_timer_in_no_queue() {
+        let (queues, mut slots) = two_queues();
+        slots[3] = Slot::in_queue(key(12), 0);
+        queues.check_invariants(&slots);
+    }
+
+    #[test]
+    #[should_panic(expected = "4: Queue")]
+    fn sees_a_timeout_with_two_queues() {
+        let (mut queues, slots) = two_queues();
+        queues.by_number[1].timeout = 10;
+        queues.check_invariants(&slots);
+    }
+
+    #[test]
+    #[should_panic(expected = "5: 0 of 65 are kept")]
+    fn sees_a_queue_too_many() {
+        let mut queues = Queues::new();
+        for timeout in 0..=MOST_FOUND {
+            queues.add(timeout as u64);
+        }
+        queues.check_invariants(&[]);
+    }
+}

@@ -256,3 +256,93 @@ pub(crate) fn give_back<T>(array: &mut Vec<T>) {
         array.shrink_to(2 * used);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: Key = Key {
+        deadline: Time::ZERO,
+        sequence: 0,
+    };
+
+    /// Slots for `0..len`, of which the last is armed.
+    fn slots(len: usize) -> Slots {
+        let mut slots = Slots::with_capacity(len);
+        slots.make_room(len as u32 - 1);
+        assert_eq!(slots.len(), len);
+        slots.as_mut_slice()[len - 1] = Slot::in_heap(KEY, 0);
+        slots
+    }
+
+    /// Arms and disarms the first timer until it is time to trim.
+    fn disarmings_until_trim(slots: &mut Slots) -> Option<usize> {
+        (1..1000).find(|_| {
+            slots.as_mut_slice()[0] = Slot::in_heap(KEY, 0);
+            slots.disarm(0).unwrap();
+            slots.wants_trim(1)
+        })
+    }
+
+    #[test]
+    fn places_are_not_mistaken_for_one_another() {
+        assert_eq!(MAX_ID, u32::MAX - 513, "all but 512 queues and one number for nowhere");
+        for position in [0, 1, MAX_ID] {
+            assert_eq!(Slot::in_heap(KEY, position).place(), Place::Heap(position));
+        }
+        for queue in [0, 1, 511] {
+            assert_eq!(Slot::in_queue(KEY, queue).place(), Place::Queue(queue));
+        }
+        assert_eq!(Slot::UNARMED.place(), Place::Nowhere);
+    }
+
+    #[test]
+    fn ids_that_come_one_by_one_make_room_seldom() {
+        let mut slots = Slots::new();
+        let mut growths = 0;
+        for id in 0..1 << 16 {
+            if !slots.has_room(id) {
+                slots.make_room(id);
+                growths += 1;
+            }
+        }
+        assert!(growths <= 16 + 1, "{growths} for 2^16 ids");
+    }
+
+    #[test]
+    fn a_trim_is_due_when_as_many_as_a_sixteenth_of_the_slots_were_disarmed() {
+        for len in [SMALL, 1600, 5000] {
+            let mut slots = slots(len);
+            for _ in 0..3 {
+                assert_eq!(disarmings_until_trim(&mut slots), Some(len / 16 + SMALL + 1));
+                slots.trim();
+                assert_eq!(slots.len(), len, "the last one is armed");
+            }
+        }
+    }
+
+    #[test]
+    fn a_trim_is_due_when_no_timer_is_left_unless_the_array_is_small() {
+        for (len, due) in [(SMALL, false), (SMALL + 1, true)] {
+            let mut slots = slots(len);
+            assert!(!slots.wants_trim(1));
+            slots.disarm(len as u32 - 1).unwrap();
+            assert_eq!(slots.wants_trim(0), due, "{len} slots");
+        }
+    }
+
+    #[test]
+    fn memory_is_given_back_where_less_than_a_quarter_is_used() {
+        for (len, capacity, left) in [
+            (0, 4 * SMALL + 3, 4 * SMALL + 3),
+            (0, 4 * SMALL + 4, 2 * SMALL),
+            (1000, 4003, 4003),
+            (1000, 4004, 2000),
+        ] {
+            let mut array = Vec::<u64>::with_capacity(capacity);
+            array.resize(len, 0);
+            give_back(&mut array);
+            assert_eq!((array.len(), array.capacity()), (len, left), "{len} of {capacity}");
+        }
+    }
+}

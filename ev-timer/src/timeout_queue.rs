@@ -194,3 +194,94 @@ impl fmt::Debug for TimeoutQueue {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+
+    const TIMERS: u32 = 1000;
+
+    fn bytes(queue: &TimeoutQueue) -> usize {
+        queue.links.bytes() + queue.slots.bytes()
+    }
+
+    fn full() -> TimeoutQueue {
+        let mut queue = TimeoutQueue::new(Duration::from_nanos(5));
+        for id in 0..TIMERS {
+            queue.set(id, Time::from_nanos(u64::from(id)));
+        }
+        queue.check_invariants();
+        queue
+    }
+
+    #[test]
+    fn arming_takes_no_memory_beyond_the_reservation() {
+        let mut queue = TimeoutQueue::new(Duration::ZERO);
+        for id in 0..TIMERS {
+            queue.try_reserve(id).unwrap();
+            let before = bytes(&queue);
+            queue.set(id, Time::ZERO);
+            assert_eq!(bytes(&queue), before, "{id}");
+        }
+    }
+
+    #[test]
+    fn memory_comes_back_after_a_burst() {
+        for expire in [true, false] {
+            let mut queue = full();
+            for id in 0..TIMERS {
+                let disarmed = if expire {
+                    queue.pop_expired(Time::MAX).is_some()
+                } else {
+                    queue.cancel(id).is_some()
+                };
+                assert!(disarmed);
+            }
+            // Two arrays, each at most four times as long as one that is left alone.
+            assert!(bytes(&queue) <= 4 * 64 * (16 + 8), "{}", bytes(&queue));
+        }
+    }
+
+    #[test]
+    fn shrinking_leaves_what_the_timers_take() {
+        let mut queue = full();
+        for id in TIMERS - 50..TIMERS {
+            queue.cancel(id);
+        }
+        queue.shrink_to_fit();
+        assert_eq!(bytes(&queue), 24 * (TIMERS as usize - 50));
+        queue.check_invariants();
+    }
+
+    #[test]
+    fn debug_is_readable() {
+        let mut queue = TimeoutQueue::new(Duration::from_nanos(5));
+        queue.set(3, Time::ZERO);
+        assert_eq!(
+            format!("{queue:?}"),
+            "TimeoutQueue { timeout: 5ns, len: 1, next_deadline: Some(Time(5ns)), .. }"
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "not sorted")]
+    fn sees_a_queue_out_of_order() {
+        let mut queue = full();
+        let key = Key {
+            deadline: Time::ZERO,
+            sequence: 0,
+        };
+        queue.slots.as_mut_slice()[999].set_key(key);
+        queue.check_invariants();
+    }
+
+    #[test]
+    #[should_panic(expected = "a timer is armed and not in the list")]
+    fn sees_a_timer_in_no_list() {
+        let mut queue = full();
+        queue.links.remove(&mut queue.list, 0);
+        queue.check_invariants();
+    }
+}

@@ -26,6 +26,10 @@ fn bytes(timers: &Timers) -> usize {
     timers.slots.bytes() + timers.heap.bytes() + timers.queues.bytes() + timers.popular.bytes()
 }
 
+fn place(timers: &Timers, id: u32) -> Place {
+    timers.slots.armed(id).unwrap().place()
+}
+
 fn random(state: &mut u64) -> u32 {
     *state ^= *state << 13;
     *state ^= *state >> 7;
@@ -145,6 +149,51 @@ fn pushing_back_moves_nothing() {
 }
 
 #[test]
+fn pushing_back_the_only_one_of_a_queue_is_only_noted() {
+    let mut timers = Timers::new();
+    let handle = timers.same_duration(MILLI).unwrap();
+    timers.set_in(0, Time::ZERO, handle);
+    timers.set_in(0, Time::ZERO + MILLI, handle);
+    assert_eq!(timers.next_wake(), Some(Time::ZERO + MILLI));
+    assert_eq!(timers.pop_expired(Time::ZERO + MILLI), None);
+    assert_eq!(timers.next_wake(), Some(Time::ZERO + 2 * MILLI));
+    timers.check_invariants();
+}
+
+#[test]
+fn a_timer_brought_forward_goes_to_the_queue_of_its_timeout() {
+    let mut timers = Timers::new();
+    make_heavy(&mut timers, MILLI);
+    timers.set(1, Time::ZERO + 2 * MILLI);
+    timers.set_after(1, Time::ZERO, MILLI);
+    assert_eq!(place(&timers, 1), Place::Queue(0));
+}
+
+#[test]
+fn a_timer_that_changes_its_timeout_changes_its_queue() {
+    let mut timers = Timers::new();
+    make_heavy(&mut timers, MILLI);
+    make_heavy(&mut timers, 2 * MILLI);
+    for queue in 0..2 {
+        timers.set_after(1, Time::ZERO, MILLI * (1 + queue));
+        assert_eq!(place(&timers, 1), Place::Queue(queue));
+    }
+}
+
+#[test]
+fn a_timer_that_keeps_its_timeout_keeps_its_queue() {
+    let mut timers = Timers::new();
+    let handle = timers.same_duration(MILLI).unwrap();
+    timers.set_in(1, Time::ZERO, handle);
+    timers.set_after(1, Time::ZERO, MILLI);
+    assert_eq!(
+        place(&timers, 1),
+        Place::Queue(0),
+        "though the timeout is not in heavy use"
+    );
+}
+
+#[test]
 fn order_holds_across_the_wrap_of_the_sequence() {
     let mut timers = Timers {
         armings: u32::MAX - 50,
@@ -176,6 +225,39 @@ fn a_timer_takes_at_most_forty_bytes() {
     timers.set_in(TIMERS - 1, Time::ZERO, handle);
     timers.shrink_to_fit();
     assert!(bytes(&timers) < 40 * TIMERS as usize + 10_000, "{}", bytes(&timers));
+}
+
+#[test]
+fn arming_takes_no_memory_beyond_the_reservation() {
+    let mut timers = Timers::new();
+    for id in 0..1000 {
+        timers.try_reserve(id).unwrap();
+        let before = bytes(&timers);
+        timers.set(id, Time::ZERO);
+        assert_eq!(bytes(&timers), before, "{id}");
+    }
+}
+
+#[test]
+fn shrinking_leaves_what_the_timers_take() {
+    const TIMERS: usize = 1000;
+    let mut timers = Timers::new();
+    let handle = timers.same_duration(MILLI).unwrap();
+    let ids = 0..TIMERS as u32;
+    for id in ids.clone() {
+        match id % 2 {
+            0 => timers.set(id, Time::ZERO),
+            _ => timers.set_in(id, Time::ZERO, handle),
+        }
+    }
+    for id in ids.skip(TIMERS - 50) {
+        timers.cancel(id);
+    }
+    timers.shrink_to_fit();
+    let left = TIMERS - 50;
+    assert_eq!((timers.slots.bytes(), timers.heap.bytes()), (16 * left, 16 * left / 2));
+    assert!(timers.queues.bytes() < 8 * left + 400, "{}", timers.queues.bytes());
+    timers.check_invariants();
 }
 
 #[test]
@@ -261,4 +343,47 @@ fn a_handle_of_other_timers_fills_no_queue() {
     timers.same_duration(2 * MILLI).unwrap();
     timers.set_in(0, Time::ZERO, foreign);
     assert_eq!((timers.heap.len(), timers.queues.len()), (1, 0));
+}
+
+/// A timer in the heap, one in a queue, and a timeout in heavy use.
+fn one_of_each() -> Timers {
+    let mut timers = Timers::new();
+    make_heavy(&mut timers, MILLI);
+    timers.set(0, Time::ZERO);
+    timers.set_after(1, Time::ZERO, MILLI);
+    timers.check_invariants();
+    assert_eq!((timers.heap.len(), timers.queues.len()), (1, 1));
+    timers
+}
+
+#[test]
+#[should_panic(expected = "3: slots without an entry")]
+fn sees_a_timer_that_is_not_in_the_heap() {
+    let mut timers = one_of_each();
+    timers.heap.clear();
+    timers.check_invariants();
+}
+
+#[test]
+#[should_panic(expected = "3: slots of timers that are in no queue")]
+fn sees_a_timer_that_is_in_no_queue() {
+    let mut timers = one_of_each();
+    timers.queues.clear();
+    timers.check_invariants();
+}
+
+#[test]
+#[should_panic(expected = "2: Candidate")]
+fn sees_a_timeout_that_is_sent_to_another_queue() {
+    let mut timers = one_of_each();
+    timers.popular.assign(nanos(MILLI), 7);
+    timers.check_invariants();
+}
+
+#[test]
+fn debug_is_readable() {
+    assert_eq!(
+        alloc::format!("{:?}", one_of_each()),
+        "Timers { in_heap: 1, in_queues: 1, queues: 1, next_wake: Some(Time(0ns)), .. }"
+    );
 }
