@@ -101,6 +101,7 @@ fn opened_with(variables: &[&str]) -> String {
         .envs(variables.iter().map(|name| (name, "")))
         .output()
         .unwrap();
+    assert!(output.status.success(), "{output:?}");
     let output = String::from_utf8(output.stdout).unwrap();
     let (_, answer) = output.split_once("opened: ").expect("the other process answers");
     answer.lines().next().unwrap().to_owned()

@@ -5,6 +5,8 @@ use std::num::NonZeroU8;
 use ev_backend::{Backend, Clock};
 
 use crate::Limits;
+#[cfg(feature = "signals")]
+use crate::SignalMethod;
 use crate::diagnostics::debug;
 use crate::engine::{Engine, RawChanges};
 use crate::time_source::TimeSource;
@@ -33,6 +35,9 @@ pub struct Config {
     pub(crate) raw_changes: RawChanges,
     pub(crate) clock: TimeSource,
     pub(crate) limits: Limits,
+    checks_descriptors: bool,
+    #[cfg(feature = "signals")]
+    signal_method: SignalMethod,
 }
 
 impl Config {
@@ -45,6 +50,9 @@ impl Config {
             raw_changes: RawChanges::Immediate,
             clock: TimeSource::System(Clock::Monotonic),
             limits: Limits::new(),
+            checks_descriptors: false,
+            #[cfg(feature = "signals")]
+            signal_method: SignalMethod::default(),
         }
     }
 
@@ -53,6 +61,11 @@ impl Config {
         debug!("a loop on {}", backend.name());
         let mut engine = Engine::new(backend, self.priorities, self.raw_changes);
         engine.set_limits(self.limits);
+        #[cfg(feature = "signals")]
+        engine.set_signal_method(self.signal_method);
+        if self.checks_descriptors {
+            engine.check_descriptors();
+        }
         engine
     }
 
@@ -102,6 +115,33 @@ impl Config {
     #[must_use]
     pub fn virtual_clock(mut self, clock: ev_backend::sim::VirtualClock) -> Self {
         self.clock = TimeSource::Virtual(clock);
+        self
+    }
+
+    /// How signals are caught. Default: [`SignalMethod::Handler`].
+    ///
+    /// With [`SignalMethod::SignalFd`], on Linux, no handler runs and no system call is interrupted, but several deliveries
+    /// before the loop comes to them are one, and the thread that adds signal events holds those signals off: add and
+    /// delete them in one thread, the loop's, before others are started. See [`SignalMethod`] for what that entails.
+    #[cfg(feature = "signals")]
+    #[doc(alias = "EVENT_BASE_FLAG_USE_SIGNALFD")]
+    #[must_use]
+    pub fn signal_method(mut self, method: SignalMethod) -> Self {
+        self.signal_method = method;
+        self
+    }
+
+    /// Checks what types cannot rule out, for while a program is being written: adding an event on a descriptor in
+    /// blocking mode is refused with [`Error::Blocking`](crate::Error::Blocking), and deleting one whose descriptor was
+    /// closed in the meantime, or closed and used again, is answered with
+    /// [`Error::ClosedWhileAdded`](crate::Error::ClosedWhileAdded) and told to the log.
+    ///
+    /// Costs two system calls where an event is added and one where it is deleted; nothing when off. One file that
+    /// replaces another of a kind that has no file (event counters, timers) is not noticed.
+    #[doc(alias = "event_enable_debug_mode")]
+    #[must_use]
+    pub fn check_descriptors(mut self) -> Self {
+        self.checks_descriptors = true;
         self
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::os::fd::RawFd;
 
 use ev_backend::{OpenError, PassedOver, UpdateError};
 use ev_map::MapError;
@@ -37,6 +38,14 @@ pub enum Error {
     /// The backend or the kernel refused the descriptor.
     #[error(transparent)]
     Update(#[from] UpdateError),
+    /// The descriptor is in blocking mode: a callback that reads once too often would stop the whole loop. Only with
+    /// [`Config::check_descriptors`](crate::Config::check_descriptors).
+    #[error("descriptor {0} is in blocking mode")]
+    Blocking(RawFd),
+    /// The descriptor was closed, and perhaps used again, while its event was added; the event is deleted. Only with
+    /// [`Config::check_descriptors`](crate::Config::check_descriptors).
+    #[error("descriptor {0} was closed while its event was added")]
+    ClosedWhileAdded(RawFd),
     /// The signal cannot be watched.
     #[cfg(feature = "signals")]
     #[error(transparent)]

@@ -15,6 +15,9 @@ pub enum Persistence {
     Persistent,
     /// It is deleted when it becomes active, before its callback is called, which may add it again.
     Once,
+    /// It stays added until it is deleted or its deadline has passed, which deletes it; it gets no further deadline by
+    /// itself. libevent's persistent events are so inside, and a driver with its rules sets their next deadlines.
+    UntilDue,
 }
 
 /// A description of an event: [`Io`], [`RawIo`], [`Timer`], [`Signal`] or [`User`].
@@ -262,7 +265,7 @@ pub struct Timer {
 }
 
 impl Timer {
-    fn new(persistence: Persistence, timeout: Option<Duration>, arming: Arming) -> Self {
+    fn armed(persistence: Persistence, timeout: Option<Duration>, arming: Arming) -> Self {
         let spec = Spec {
             timeout,
             ..Spec::new(Target::None, persistence)
@@ -273,17 +276,28 @@ impl Timer {
         }
     }
 
+    /// Fires once, and has no deadline yet: it is inserted without being added. Give it one with
+    /// [`Reactor::add_after`](crate::Reactor::add_after) or [`Reactor::add_at`](crate::Reactor::add_at), as often as you
+    /// like.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            spec: Spec::new(Target::None, Persistence::Once),
+            arming: None,
+        }
+    }
+
     /// Fires once, when `timeout` has passed. Adding it again in or after its callback starts the same timeout anew.
     #[must_use]
     pub fn after(timeout: Duration) -> Self {
-        Self::new(Persistence::Once, Some(timeout), Arming::Remembered)
+        Self::armed(Persistence::Once, Some(timeout), Arming::Remembered)
     }
 
     /// Fires once, at `deadline` by the loop's clock ([`Reactor::now`](crate::Reactor::now)). It has no timeout to be added
     /// again with; give it another deadline with [`Reactor::add_at`](crate::Reactor::add_at).
     #[must_use]
     pub fn at(deadline: Time) -> Self {
-        Self::new(Persistence::Once, None, Arming::At(deadline))
+        Self::armed(Persistence::Once, None, Arming::At(deadline))
     }
 
     /// Fires each time `period` has passed.
@@ -294,10 +308,16 @@ impl Timer {
     #[must_use]
     pub fn every(period: Duration) -> Self {
         let period = period.max(Duration::from_nanos(1));
-        Self::new(Persistence::Persistent, Some(period), Arming::Remembered)
+        Self::armed(Persistence::Persistent, Some(period), Arming::Remembered)
     }
 
     common_methods!();
+}
+
+impl Default for Timer {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 describe_without_source!(Timer, |event| event.arming);

@@ -108,6 +108,8 @@ impl<S, B: Backend> EventLoop<S, B> {
             let now = self.reactor.begin_turn();
             let held = self.reactor.held();
             match self.reactor.engine.begin_turn(now, held, &mut self.waiter)? {
+                // What was posted before the last hold went came after `held` had looked, if it went just now.
+                Step::Leave(Outcome::Empty) if self.reactor.held() == Held::Work => continue,
                 Step::Leave(outcome) => return Ok(outcome),
                 Step::Wait(timeout) => {
                     let timeout = self.prepare(timeout, state)?;
@@ -115,10 +117,10 @@ impl<S, B: Backend> EventLoop<S, B> {
                 }
             }
             self.reactor.engine.harvest(&mut self.waiter)?;
-            self.reactor.expire();
             if !self.reactor.hooks.is_empty() {
                 self.reactor.run_hooks(Phase::Check, None, state);
             }
+            self.reactor.expire();
             #[cfg(feature = "threads")]
             self.reactor.run_messages(state);
             self.reactor.dispatch(state);

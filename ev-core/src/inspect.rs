@@ -6,6 +6,8 @@ use std::os::fd::RawFd;
 
 use ev_backend::Backend;
 
+#[cfg(feature = "signals")]
+use crate::SignalMethod;
 use crate::engine::{Counts, EventInfo};
 use crate::{Causes, Error, EventKey, Reactor};
 
@@ -76,6 +78,13 @@ impl<S, B: Backend> Reactor<S, B> {
     #[doc(alias = "event_base_dump_events")]
     pub fn dump(&self) -> impl fmt::Display + '_ {
         self.engine.dump(self.read_clock())
+    }
+
+    /// How signals are caught.
+    #[cfg(feature = "signals")]
+    #[doc(alias = "event_base_get_signal_method")]
+    pub fn signal_method(&self) -> SignalMethod {
+        self.engine.signal_method()
     }
 
     /// Makes all added events on a descriptor active that wait for one of the causes, with those of them that they wait

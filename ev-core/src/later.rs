@@ -65,7 +65,7 @@ impl<S, B: Backend> Reactor<S, B> {
     ///
     /// # Errors
     ///
-    /// [`Error::OutOfMemory`]; the closure comes back.
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory); the closure comes back.
     #[doc(alias = "event_deferred_cb_schedule_")]
     pub fn defer<C>(&mut self, closure: C) -> Result<EventKey, Rejected<C>>
     where
@@ -78,7 +78,7 @@ impl<S, B: Backend> Reactor<S, B> {
     ///
     /// # Errors
     ///
-    /// [`Error::Priority`], [`Error::OutOfMemory`]; the closure comes back.
+    /// [`Error::Priority`](crate::Error::Priority), [`Error::OutOfMemory`](crate::Error::OutOfMemory); the closure comes back.
     pub fn defer_as<C>(&mut self, event: User, closure: C) -> Result<EventKey, Rejected<C>>
     where
         C: FnOnce(&mut Context<'_, S, B>) + 'static,
@@ -125,7 +125,7 @@ impl<S, B: Backend> Reactor<S, B> {
     ///
     /// # Errors
     ///
-    /// [`Error::Stale`], also if the event is being finalized already; the finalizer comes back.
+    /// [`Error::Stale`](crate::Error::Stale), also if the event is being finalized already; the finalizer comes back.
     #[doc(alias = "event_finalize")]
     #[doc(alias = "event_free_finalize")]
     pub fn finalize<C>(&mut self, key: EventKey, finalizer: C) -> Result<(), Rejected<C>>

@@ -92,10 +92,14 @@ mod time_source;
 
 pub use ev_backend as backend;
 pub use ev_backend::{Clock, Features, Interest, Mode, Readiness};
+#[cfg(feature = "signals")]
+pub use ev_signal::Method as SignalMethod;
+#[cfg(feature = "threads")]
+pub use ev_thread as thread;
 pub use ev_timer::{SameDuration, Time};
 
 pub use config::Config;
-pub use engine::{Counts, EventInfo, KeepAlive, Limits, Outcome, RunMode, Target};
+pub use engine::{Counts, EventInfo, KeepAlive, Limits, Outcome, RunMode, Stop, Target};
 pub use error::{Error, Rejected};
 #[cfg(feature = "signals")]
 pub use event::Signal;
@@ -114,4 +118,5 @@ pub use shared::{LoopHandle, SharedContext, SharedLoop, SharedPosted};
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 #[doc = include_str!("../README.md")]
+#[cfg_attr(all(feature = "signals", feature = "threads"), doc = include_str!("../../MIGRATING.md"))]
 mod readme {}

@@ -252,6 +252,16 @@ impl<S, B: Backend> Reactor<S, B> {
         self.engine.is_pending(key)
     }
 
+    /// Whether the event is active: its callback is going to be called without anything more happening.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stale`].
+    #[doc(alias = "event_pending")]
+    pub fn is_active(&self, key: EventKey) -> Result<bool, Error> {
+        Ok(self.engine.causes(key)?.is_some())
+    }
+
     /// When the event times out, `None` if it does not.
     ///
     /// # Errors
@@ -272,7 +282,8 @@ impl<S, B: Backend> Reactor<S, B> {
     }
 
     /// This turn's reading of the clock, the same for all callbacks of the turn: the moment when the wait ended, or in a loop
-    /// that never had a deadline the turn's first call of this. Outside a run each call reads the clock.
+    /// that never had a deadline the turn's first call of this. With a [limit in time](crate::Limits::interval) it is read
+    /// anew after each callback. Outside a run each call reads the clock.
     ///
     /// Deadlines computed from it need no further reading of the clock; they count from the beginning of the turn.
     #[doc(alias = "event_base_gettimeofday_cached")]
@@ -306,8 +317,10 @@ impl<S, B: Backend> Reactor<S, B> {
         self.clock.at_system_time(time)
     }
 
+    /// The time by the loop's clock, read now; [`now`](Self::now) stays as it is.
     #[inline]
-    pub(crate) fn read_clock(&self) -> Time {
+    #[doc(alias = "event_gettime_monotonic")]
+    pub fn read_clock(&self) -> Time {
         self.clock.now()
     }
 
@@ -358,6 +371,13 @@ impl<S, B: Backend> Reactor<S, B> {
         self.engine.stop(Stop::AfterTurn);
     }
 
+    /// Whether the loop was asked to stop, and how soon it is going to. `None` again once the run has ended by it.
+    #[doc(alias = "event_base_got_exit")]
+    #[doc(alias = "event_base_got_break")]
+    pub fn stopping(&self) -> Option<Stop> {
+        self.engine.stopping()
+    }
+
     /// Ends this turn after the callback that runs: the kernel is asked again before other active events are called.
     #[doc(alias = "event_base_loopcontinue")]
     pub fn restart_turn(&mut self) {
@@ -382,7 +402,8 @@ impl<S, B: Backend> Reactor<S, B> {
         self.engine.priorities()
     }
 
-    /// Changes the number of priorities. Events keep theirs; the middle one is that of new events.
+    /// Changes the number of priorities. Events keep theirs; the middle one is that of new events. In a callback, a turn
+    /// whose own priority is gone by that ends.
     ///
     /// # Errors
     ///

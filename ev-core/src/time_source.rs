@@ -45,14 +45,17 @@ impl TimeSource {
     }
 
     /// This clock and the time of day, now. A simulation's time of day begins in 1970.
+    ///
+    /// The time of day is read first: what passes between the two readings makes a deadline late, never early.
     fn both(&self) -> (Time, SystemTime) {
-        let now = self.now();
         let of_day = match self {
-            Self::System(Clock::Realtime) => now.as_nanos(),
-            Self::System(_) => Clock::Realtime.now(),
+            Self::System(Clock::Realtime) => None,
+            Self::System(_) => Some(Clock::Realtime.now()),
             #[cfg(feature = "sim")]
-            Self::Virtual(_) => now.as_nanos(),
+            Self::Virtual(_) => None,
         };
+        let now = self.now();
+        let of_day = of_day.unwrap_or(now.as_nanos());
         (now, UNIX_EPOCH + Duration::from_nanos(of_day))
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ev_backend::{Backend, Interest, Registration};
 use ev_timer::Time;
 
+use super::checks::Checks;
 use super::slots::Flags;
 use super::{Arming, Deadline, Engine, RawChanges, Removed, Spec, Target};
 use crate::event::Persistence;
@@ -27,9 +28,11 @@ impl<B: Backend, P> Engine<B, P> {
             #[cfg(feature = "signals")]
             Target::Signal(signal) => (signal, Flags::SIGNAL, Interest::empty()),
         };
-        if spec.persistence == Persistence::Persistent {
-            flags |= Flags::PERSISTENT;
-        }
+        flags |= match spec.persistence {
+            Persistence::Persistent => Flags::PERSISTENT,
+            Persistence::UntilDue => Flags::PERSISTENT | Flags::UNTIL_DUE,
+            Persistence::Once => Flags::empty(),
+        };
         let index = self.slots.reserve()?;
         self.active.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
         if let Some(timeout) = spec.timeout {
@@ -49,6 +52,7 @@ impl<B: Backend, P> Engine<B, P> {
         arming: Option<Arming>,
         now: impl FnOnce() -> Time,
     ) -> Result<EventKey, Error> {
+        let maxima = self.maxima;
         let key = self.insert(spec)?;
         let Some(arming) = arming else { return Ok(key) };
         let deadline = match (arming, spec.timeout) {
@@ -59,6 +63,7 @@ impl<B: Backend, P> Engine<B, P> {
         if let Err(error) = self.add(key, deadline) {
             // It was made just now, so it exists, and has no payload.
             let _ = self.remove(key);
+            self.maxima = maxima;
             return Err(error);
         }
         Ok(key)
@@ -103,6 +108,20 @@ impl<B: Backend, P> Engine<B, P> {
         if let Some(deadline) = deadline {
             self.arm(index, deadline);
         }
+        self.note_maxima();
+        Ok(())
+    }
+
+    /// Sets the event's deadline, in place of the one it has, and nothing else: whether it waits for its descriptor or
+    /// signal stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stale`], [`Error::OutOfMemory`]; nothing has changed then.
+    pub fn set_deadline(&mut self, key: EventKey, deadline: Deadline) -> Result<(), Error> {
+        let index = self.slots.find(key)?;
+        self.reserve_timeout(index)?;
+        self.arm(index, deadline);
         self.note_maxima();
         Ok(())
     }
@@ -199,15 +218,17 @@ impl<B: Backend, P> Engine<B, P> {
     /// [`Error::Stale`], [`Error::Kind`], [`Error::Map`], [`Error::Update`]; the event is then as it was.
     pub fn set_interest(&mut self, key: EventKey, interest: Interest) -> Result<(), Error> {
         let index = self.slots.find(key)?;
-        let slot = self.slots.get_mut(index);
+        let slot = self.slots.get(index);
         if !slot.flags.contains(Flags::IO) {
             return Err(Error::Kind("interest"));
         }
+        let (fd, mode) = (slot.target, slot.mode);
+        self.backend.supports(Registration { interest, mode })?;
+        let slot = self.slots.get_mut(index);
         let old = std::mem::replace(&mut slot.interest, interest);
         if old == interest || !slot.flags.contains(Flags::INSERTED) {
             return Ok(());
         }
-        let (fd, mode) = (slot.target, slot.mode);
         let changed = self.remap(index, fd, Registration { interest, mode });
         if changed.is_err() {
             self.slots.get_mut(index).interest = old;
@@ -295,12 +316,12 @@ impl<B: Backend, P> Engine<B, P> {
         match deadline {
             Deadline::At(deadline) => self.timers.set(index, deadline),
             Deadline::After { now, timeout } => {
-                self.now = self.now.max(now);
+                self.now = self.now.max(Some(now));
                 self.remember_timeout(index, timeout);
                 self.timers.set_after(index, now, timeout);
             }
             Deadline::In { now, queue } => {
-                self.now = self.now.max(now);
+                self.now = self.now.max(Some(now));
                 self.remember_timeout(index, queue.timeout());
                 self.timers.set_in(index, now, queue);
             }
@@ -356,6 +377,9 @@ impl<B: Backend, P> Engine<B, P> {
                 mode: slot.mode,
             };
             self.register_io(index, target, registration, flags)?;
+            if let Some(checks) = &mut self.checks {
+                checks.note(index, target);
+            }
         }
         #[cfg(feature = "signals")]
         if flags.contains(Flags::SIGNAL) {
@@ -375,6 +399,9 @@ impl<B: Backend, P> Engine<B, P> {
             return Ok(());
         }
         self.backend.supports(wanted)?;
+        if self.checks.is_some() {
+            Checks::admit(fd)?;
+        }
         self.fds.insert(fd, index, wanted)?;
         let is_vouched_for = flags.contains(Flags::OWNED | Flags::ACCEPTED);
         if !is_vouched_for {
@@ -412,21 +439,24 @@ impl<B: Backend, P> Engine<B, P> {
         if self.fds.remove(index).is_none() {
             return Ok(());
         }
+        let checked = self
+            .checks
+            .as_mut()
+            .map_or(Ok(()), |checks| checks.dismiss(index, target));
         if self.may_defer(flags) {
             self.defer(target);
-            return Ok(());
+            return checked;
         }
         let told = self.tell(target);
         if told.is_err() {
             // The kernel would go on reporting what nobody waits for: it is told again at the next turn.
             self.defer(target);
         }
-        told
+        checked.and(told)
     }
 
     /// Puts an event that is on the map there with another registration.
     fn remap(&mut self, index: u32, fd: RawFd, wanted: Registration) -> Result<(), Error> {
-        self.backend.supports(wanted)?;
         let Some((_, before)) = self.fds.registration(index) else {
             return Ok(());
         };

@@ -129,11 +129,7 @@ impl<B: Backend, P> Engine<B, P> {
             name: self.names.get(&index).cloned(),
             target: target_of(slot),
             mode: slot.mode,
-            persistence: if slot.flags.contains(SlotFlags::PERSISTENT) {
-                Persistence::Persistent
-            } else {
-                Persistence::Once
-            },
+            persistence: persistence_of(slot.flags),
             priority: slot.priority,
             timeout: has_timeout.then(|| Duration::from_nanos(self.timeouts[index as usize])),
             is_registered: slot.flags.contains(SlotFlags::INSERTED),
@@ -164,6 +160,16 @@ impl<B: Backend, P> Engine<B, P> {
             )?;
             self.events().try_for_each(|event| writeln!(f, "  {}", event.at(now)))
         })
+    }
+}
+
+fn persistence_of(flags: SlotFlags) -> Persistence {
+    if flags.contains(SlotFlags::UNTIL_DUE) {
+        Persistence::UntilDue
+    } else if flags.contains(SlotFlags::PERSISTENT) {
+        Persistence::Persistent
+    } else {
+        Persistence::Once
     }
 }
 
@@ -217,6 +223,7 @@ impl EventInfo {
             }
             let persistence = match self.persistence {
                 Persistence::Persistent => "persistent",
+                Persistence::UntilDue => "until due",
                 Persistence::Once => "once",
             };
             write!(f, ", {persistence}, priority {}", self.priority)?;

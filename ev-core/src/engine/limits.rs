@@ -129,28 +129,25 @@ impl Allowance {
         }
     }
 
-    /// The priority that has been passed over long enough; of several the one that was longest.
+    /// The priority that waits and has been passed over long enough; of several the one that was longest.
     #[inline]
-    pub(super) fn overdue(&self) -> Option<u8> {
+    pub(super) fn overdue(&self, waits: impl Fn(u8) -> bool) -> Option<u8> {
         let patience = self.limits.patience?.get();
+        let passed_over = self.passed_over.iter().enumerate().rev();
         // Of equals `max_by_key` takes the last, which is the most urgent in this order.
-        let (priority, turns) = self
-            .passed_over
-            .iter()
-            .enumerate()
-            .rev()
-            .max_by_key(|&(_, turns)| turns)?;
-        (*turns >= patience).then_some(priority as u8)
+        passed_over
+            .map(|(priority, &turns)| (priority as u8, turns))
+            .filter(|&(priority, turns)| turns >= patience && waits(priority))
+            .max_by_key(|&(_, turns)| turns)
+            .map(|(priority, _)| priority)
     }
 
-    /// Notes which priorities the turn of `processed` has passed over.
-    pub(super) fn end_turn(&mut self, processed: u8, waits: impl Fn(u8) -> bool) {
+    /// Notes which priorities the turn of `processed` has passed over. One that processed none has passed over none.
+    pub(super) fn end_turn(&mut self, processed: Option<u8>, waits: impl Fn(u8) -> bool) {
+        let turn = u32::from(processed.is_some());
         for (priority, turns) in (0..).zip(&mut self.passed_over) {
-            *turns = if priority > processed && waits(priority) {
-                *turns + 1
-            } else {
-                0
-            };
+            let waited_on = processed != Some(priority) && waits(priority);
+            *turns = if waited_on { turns.saturating_add(turn) } else { 0 };
         }
     }
 }

@@ -24,12 +24,14 @@
 //! 3. The queues have room for every occupied slot, and the timers for one more deadline of every slot with a timeout,
 //!    so that activating needs no memory.
 //! 4. A descriptor whose wishes differ from what the backend was told is on the fd map's list of deferred changes.
-//! 5. While a callback runs, `running` names its event and that slot's payload is with the driver.
+//! 5. While a callback runs, `running` names its event and that slot's payload is with the driver. A finalizer runs for
+//!    no event.
 //! 6. A slot that is `FINALIZING` is active, has a payload, and is waiting for nothing; `finalizing` counts them.
 //! 7. `names` has entries for occupied slots only.
 
 mod active;
 mod arm;
+mod checks;
 mod finalize;
 mod hold;
 mod inspect;
@@ -61,6 +63,7 @@ pub use self::spec::{Deadline, Spec, Target};
 pub use self::turn::{Held, Outcome, RunMode, Step, Stop, Taken};
 
 use self::active::ActiveQueues;
+use self::checks::Checks;
 use self::hold::Holds;
 use self::limits::Allowance;
 use self::slots::{Flags, Slots};
@@ -103,6 +106,7 @@ pub struct Engine<B: Backend, P> {
     /// How often each active signal event is to be called; as long as the largest index among signal events.
     deliveries: Vec<u32>,
     raw_changes: RawChanges,
+    checks: Option<Checks>,
     /// The waiter does not know yet of some change.
     unprepared: bool,
     inserted: usize,
@@ -110,7 +114,7 @@ pub struct Engine<B: Backend, P> {
     run: Run,
     allowance: Allowance,
     /// The latest reading of the clock that the driver gave.
-    now: Time,
+    now: Option<Time>,
     running: Option<EventKey>,
     /// The tag of a report that matched no registration at the last harvest.
     stale: Option<Tag>,
@@ -146,12 +150,13 @@ impl<B: Backend, P> Engine<B, P> {
             maxima: Counts::default(),
             deliveries: Vec::new(),
             raw_changes,
+            checks: None,
             unprepared: false,
             inserted: 0,
             active_internal: 0,
             run: Run::default(),
             allowance: Allowance::default(),
-            now: Time::ZERO,
+            now: None,
             running: None,
             stale: None,
         }
@@ -175,7 +180,7 @@ impl<B: Backend, P> Engine<B, P> {
         self.active.priorities()
     }
 
-    /// Changes the number of priorities. Events keep theirs.
+    /// Changes the number of priorities. Events keep theirs. A turn whose own priority is gone by that ends.
     ///
     /// # Errors
     ///
@@ -193,6 +198,7 @@ impl<B: Backend, P> Engine<B, P> {
         }
         self.active.set_priorities(available);
         self.allowance.set_priorities(available);
+        self.run.set_priorities(available);
         Ok(())
     }
 
@@ -239,6 +245,16 @@ impl<B: Backend, P> Engine<B, P> {
         self.active.len() > 0
     }
 
+    /// The event's payload; `None` while its callback runs, and before it was filled.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stale`].
+    pub fn payload(&self, key: EventKey) -> Result<Option<&P>, Error> {
+        let index = self.slots.find(key)?;
+        Ok(self.slots.get(index).payload.as_ref())
+    }
+
     /// Whether the event exists.
     pub fn contains(&self, key: EventKey) -> bool {
         self.slots.find(key).is_ok()
@@ -264,6 +280,16 @@ impl<B: Backend, P> Engine<B, P> {
     pub fn is_pending(&self, key: EventKey) -> Result<bool, Error> {
         let index = self.slots.find(key)?;
         Ok(self.slots.get(index).flags.intersects(Flags::INSERTED | Flags::TIMED))
+    }
+
+    /// Whether the event waits for its descriptor or signal.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stale`].
+    pub fn is_registered(&self, key: EventKey) -> Result<bool, Error> {
+        let index = self.slots.find(key)?;
+        Ok(self.slots.get(index).flags.contains(Flags::INSERTED))
     }
 
     /// The reasons for which the event is active, `None` if it is not.

@@ -5,6 +5,8 @@ use std::io;
 use ev_backend::Backend;
 use ev_map::{Sharing, SignalMap};
 
+use ev_signal::{Method, SignalError};
+
 use super::Engine;
 use super::active::Pushed;
 use crate::{Causes, Error};
@@ -12,6 +14,7 @@ use crate::{Causes, Error};
 /// What is known of signals.
 #[derive(Default)]
 pub(super) struct Signals {
+    method: Method,
     events: SignalMap,
     /// The receiver and the index of its event.
     receiver: Option<(ev_signal::Signals, u32)>,
@@ -29,6 +32,17 @@ impl Signals {
 }
 
 impl<B: Backend, P> Engine<B, P> {
+    /// How signals are caught. To be set before the first signal event is added.
+    pub fn set_signal_method(&mut self, method: Method) {
+        self.signals.method = method;
+    }
+
+    /// How signals are caught.
+    #[doc(alias = "event_base_get_signal_method")]
+    pub fn signal_method(&self) -> Method {
+        self.signals.method
+    }
+
     /// Puts an event on its signal, and watches the signal if it is the first.
     pub(super) fn register_signal(&mut self, index: u32, signal: i32) -> Result<(), Error> {
         if let Some(missing) = (index as usize + 1).checked_sub(self.deliveries.len()) {
@@ -47,14 +61,16 @@ impl<B: Backend, P> Engine<B, P> {
 
     fn watch(&mut self, signal: i32) -> Result<(), Error> {
         if self.signals.receiver.is_none() {
-            let receiver = ev_signal::Signals::new()?;
+            let receiver = ev_signal::Signals::with_method(self.signals.method)?;
             let index = self.insert_internal(&receiver)?;
             self.signals.receiver = Some((receiver, index));
         }
-        if let Some((receiver, _)) = &mut self.signals.receiver {
-            receiver.watch(signal)?;
+        let receiver = self.signals.receiver.as_mut();
+        match receiver.map_or(Ok(()), |(receiver, _)| receiver.watch(signal)) {
+            // It could not be unwatched when its last event was deleted.
+            Err(SignalError::AlreadyWatched(_)) => Ok(()),
+            watched => Ok(watched?),
         }
-        Ok(())
     }
 
     /// Takes an event off its signal, and stops watching the signal if it was the last.
@@ -85,7 +101,7 @@ impl<B: Backend, P> Engine<B, P> {
     /// Makes the events of delivered signals active.
     pub(super) fn deliver_signals(&mut self) {
         let Self {
-            signals: Signals { events, receiver },
+            signals: Signals { events, receiver, .. },
             deliveries,
             active,
             slots,

@@ -41,6 +41,8 @@ bitflags! {
         const ACCEPTED = 1 << 10;
         /// No key leads to it any more, and its payload is the last one.
         const FINALIZING = 1 << 11;
+        /// Its deadline deletes it, though it is persistent.
+        const UNTIL_DUE = 1 << 13;
         /// Was activated as deferred work at least once.
         const DEFERRED = 1 << 12;
     }

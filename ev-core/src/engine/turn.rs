@@ -132,6 +132,11 @@ impl Run {
         self.deferred <= MOST_DEFERRED
     }
 
+    /// A turn whose priority is no more is over.
+    pub(super) fn set_priorities(&mut self, available: u8) {
+        self.restart |= self.priority >= Some(available);
+    }
+
     /// An event of that priority became active: one more urgent than what is being processed ends the turn.
     pub(super) fn notice(&mut self, priority: u8) {
         if self.priority.is_some_and(|current| priority < current) {
@@ -193,7 +198,7 @@ impl<B: Backend, P> Engine<B, P> {
         }
         // A stop after the turn that came before the run: this is the turn.
         let busy = held == Held::Work || self.run.stop.is_some();
-        if !busy && !self.run.mode.contains(RunMode::FOREVER) && self.is_idle() {
+        if !busy && self.is_over() {
             return Ok(Step::Leave(Outcome::Empty));
         }
         let timeout = self.plan_wait(now, held, waiter)?;
@@ -206,6 +211,11 @@ impl<B: Backend, P> Engine<B, P> {
         Ok(Step::Wait(timeout))
     }
 
+    /// Whether nothing is left that the run could wait for.
+    fn is_over(&self) -> bool {
+        !self.run.mode.contains(RunMode::FOREVER) && self.is_idle()
+    }
+
     /// Tells the backend what has changed, and computes how long to sleep. [`begin_turn`](Self::begin_turn) does it; once
     /// more where the driver has called something between that and the wait.
     ///
@@ -215,7 +225,8 @@ impl<B: Backend, P> Engine<B, P> {
     pub fn plan_wait(&mut self, now: Time, held: Held, waiter: &mut B::Waiter) -> io::Result<Option<Duration>> {
         self.prepare(waiter)?;
         let busy = held == Held::Work || self.run.stop.is_some() || self.has_active();
-        if busy || self.run.mode.contains(RunMode::NON_BLOCKING) {
+        // What was called since the turn began may have removed the last event.
+        if busy || self.run.mode.contains(RunMode::NON_BLOCKING) || self.is_over() {
             return Ok(Some(Duration::ZERO));
         }
         let wake = self.timers.next_wake();
@@ -224,14 +235,14 @@ impl<B: Backend, P> Engine<B, P> {
 
     /// Makes the events active whose deadlines are not after `now`, and sets the next deadline of periodic ones.
     pub fn expire(&mut self, now: Time) {
-        self.now = now;
+        self.now = Some(now);
         while let Some((index, deadline)) = self.timers.pop_expired(now) {
             let flags = self.slots.get(index).flags;
             self.slots.get_mut(index).flags.remove(Flags::TIMED);
             if is_periodic(flags) {
                 self.rearm(index, next_in_phase(deadline, self.timeouts[index as usize], now));
                 self.slots.get_mut(index).flags |= Flags::EXPIRED;
-            } else if !flags.contains(Flags::PERSISTENT) && self.active.causes(index).is_none() {
+            } else if ends_when_due(flags) && self.active.causes(index).is_none() {
                 // Whichever comes first deletes the event. A backend that refuses to forget the descriptor reports it
                 // as stale later, which is harmless.
                 let _ = self.disarm(index);
@@ -290,11 +301,12 @@ impl<B: Backend, P> Engine<B, P> {
                 return None;
             }
         }
-        let overdue = self.allowance.overdue().filter(|_| self.run.priority.is_none());
-        let priority = overdue.or_else(|| self.active.most_urgent())?;
+        let active = &self.active;
+        let overdue = self.allowance.overdue(|priority| active.first(priority).is_some());
+        let priority = overdue.or_else(|| active.most_urgent())?;
         self.run.priority = Some(priority);
         self.run.found = true;
-        self.active.first(priority)
+        active.first(priority)
     }
 
     /// Takes an event off its queue, and further: a one-shot event is deleted before it is called, a periodic one gets
@@ -319,9 +331,7 @@ impl<B: Backend, P> Engine<B, P> {
     #[inline]
     fn push_back(&mut self, index: u32, causes: Causes) {
         // The loop's first timeout was set in this very turn, and the clock was not read: the next activity starts it.
-        if self.now == Time::ZERO {
-            return;
-        }
+        let Some(now) = self.now else { return };
         let period = self.timeouts[index as usize];
         let scheduled = if causes.contains(Causes::TIMEOUT) {
             self.timers.deadline(index)
@@ -331,10 +341,11 @@ impl<B: Backend, P> Engine<B, P> {
         self.rearm(
             index,
             match scheduled {
-                Some(deadline) => next_in_phase(deadline, period, self.now),
-                None => after(self.now, period),
+                Some(deadline) => next_in_phase(deadline, period, now),
+                None => after(now, period),
             },
         );
+        self.note_maxima();
     }
 
     #[inline]
@@ -361,6 +372,12 @@ impl<B: Backend, P> Engine<B, P> {
         None
     }
 
+    /// Takes over the further deliveries of the signal event that [`next_active`](Self::next_active) has just handed out:
+    /// the engine does not hand it out for them any more. For drivers that call it several times by rules of their own.
+    pub fn take_repeats(&mut self) -> u32 {
+        self.run.repeat.take().map_or(0, |repeat| repeat.left)
+    }
+
     /// Ends what [`next_active`](Self::next_active) began when the callback panicked: the event is removed.
     pub fn abandon(&mut self, key: EventKey) {
         self.running = None;
@@ -381,11 +398,9 @@ impl<B: Backend, P> Engine<B, P> {
 
     /// Ends a turn. Answers the outcome if the run ends with it.
     pub fn end_turn(&mut self) -> Option<Outcome> {
-        if let Some(processed) = self.run.priority.take() {
-            let active = &self.active;
-            self.allowance
-                .end_turn(processed, |priority| active.first(priority).is_some());
-        }
+        let (processed, active) = (self.run.priority.take(), &self.active);
+        self.allowance
+            .end_turn(processed, |priority| active.first(priority).is_some());
         let mode = self.run.mode;
         if self.run.stop.take().is_some() {
             return Some(Outcome::Stopped);
@@ -436,7 +451,16 @@ pub enum Held {
 
 /// Whether the event gets a new deadline by itself. A signal event does not: libevent's rule.
 fn is_periodic(flags: Flags) -> bool {
-    flags & (Flags::PERSISTENT | Flags::TIMEOUT | Flags::SIGNAL) == Flags::PERSISTENT | Flags::TIMEOUT
+    const ALL: Flags = Flags::PERSISTENT
+        .union(Flags::TIMEOUT)
+        .union(Flags::SIGNAL)
+        .union(Flags::UNTIL_DUE);
+    flags & ALL == Flags::PERSISTENT | Flags::TIMEOUT
+}
+
+/// Whether its deadline deletes the event.
+fn ends_when_due(flags: Flags) -> bool {
+    !flags.contains(Flags::PERSISTENT) || flags.contains(Flags::UNTIL_DUE)
 }
 
 /// One period later. A period of zero counts as a nanosecond, or the event would be due again at once, and for ever.

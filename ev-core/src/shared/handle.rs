@@ -181,7 +181,7 @@ impl<B: Backend> LoopHandle<B> {
         let removed = state.engine()?.remove(key)?;
         let elsewhere = state.owner.is_some_and(|owner| owner != thread::current().id());
         let callback = match removed {
-            // Sent under the lock: a run that this leaves without events still comes to it.
+            // Sent under the lock: a run that this leaves without events still comes to it. It also wakes the loop.
             Removed::Payload(callback) if elsewhere => {
                 let sent = self.shared.inbox.send(Message::Drop(callback));
                 debug_assert!(sent.is_ok(), "a loop with an owner exists");
@@ -190,7 +190,6 @@ impl<B: Backend> LoopHandle<B> {
             Removed::Payload(callback) => Some(callback),
             Removed::Running => None,
         };
-        self.wake_for(&state);
         drop(state);
         drop(callback);
         Ok(())
@@ -272,6 +271,16 @@ impl<B: Backend> LoopHandle<B> {
     #[doc(alias = "event_pending")]
     pub fn is_pending(&self, key: EventKey) -> Result<bool, Error> {
         self.read(|engine| engine.is_pending(key))
+    }
+
+    /// Whether the event is active: its callback is going to be called without anything more happening.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stale`], [`Error::Gone`].
+    #[doc(alias = "event_pending")]
+    pub fn is_active(&self, key: EventKey) -> Result<bool, Error> {
+        self.read(|engine| Ok(engine.causes(key)?.is_some()))
     }
 
     /// When the event times out, `None` if it does not.
@@ -360,6 +369,17 @@ impl<B: Backend> LoopHandle<B> {
     #[doc(alias = "event_base_loopexit")]
     pub fn stop_after_turn(&self) -> Result<(), Error> {
         self.stop_with(Stop::AfterTurn)
+    }
+
+    /// Whether the loop was asked to stop, and how soon it is going to. `None` again once the run has ended by it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Gone`].
+    #[doc(alias = "event_base_got_exit")]
+    #[doc(alias = "event_base_got_break")]
+    pub fn stopping(&self) -> Result<Option<Stop>, Error> {
+        self.read(|engine| Ok(engine.stopping()))
     }
 
     fn stop_with(&self, stop: Stop) -> Result<(), Error> {

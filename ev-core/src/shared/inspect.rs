@@ -6,6 +6,8 @@ use std::os::fd::RawFd;
 use ev_backend::Backend;
 
 use super::LoopHandle;
+#[cfg(feature = "signals")]
+use crate::SignalMethod;
 use crate::engine::{Counts, EventInfo};
 use crate::{Causes, Error, EventKey};
 
@@ -92,6 +94,17 @@ impl<B: Backend> LoopHandle<B> {
     pub fn dump(&self) -> Result<String, Error> {
         let now = self.now();
         self.read(|engine| Ok(engine.dump(now).to_string()))
+    }
+
+    /// How signals are caught.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Gone`].
+    #[cfg(feature = "signals")]
+    #[doc(alias = "event_base_get_signal_method")]
+    pub fn signal_method(&self) -> Result<SignalMethod, Error> {
+        self.read(|engine| Ok(engine.signal_method()))
     }
 
     /// Makes all added events on a descriptor active that wait for one of the causes; see

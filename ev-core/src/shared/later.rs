@@ -1,5 +1,7 @@
 //! Work that a shared loop does once: events that fire once and are gone, work put off, and the end of an event.
 
+use std::panic::{self, AssertUnwindSafe};
+
 use ev_backend::Backend;
 
 use super::{LoopHandle, SharedCallback, SharedContext};
@@ -98,8 +100,12 @@ impl<B: Backend> LoopHandle<B> {
                 let mut last = finalizer.take().map(|finalizer| (callback, finalizer));
                 Box::new(move |cx, _| {
                     if let Some((callback, finalizer)) = last.take() {
-                        drop(callback);
+                        // A panic in that drop must not cost the finalizer.
+                        let dropped = panic::catch_unwind(AssertUnwindSafe(|| drop(callback)));
                         finalizer(cx);
+                        if let Err(payload) = dropped {
+                            panic::resume_unwind(payload);
+                        }
                     }
                 })
             })

@@ -200,6 +200,8 @@ impl<B: Backend> Running<'_, B> {
             let held = if messages.is_empty() { Held::Nothing } else { Held::Work };
             let now = self.handle.shared.read_clock();
             match self.engine().begin_turn(now, held, waiter)? {
+                // What was posted before the last hold went came after `held` had looked, if it went just now.
+                Step::Leave(Outcome::Empty) if !messages.is_empty() => continue,
                 Step::Leave(outcome) => return Ok(outcome),
                 Step::Wait(timeout) => {
                     let (now, timeout) = self.prepare(now, timeout, waiter, messages)?;
@@ -214,12 +216,12 @@ impl<B: Backend> Running<'_, B> {
                 }
             }
             self.engine().harvest(waiter)?;
+            if !self.state.hooks.is_empty() {
+                self.run_hooks(Phase::Check, None);
+            }
             if self.engine().has_deadlines() {
                 let now = self.handle.shared.read_clock();
                 self.engine().expire(now);
-            }
-            if !self.state.hooks.is_empty() {
-                self.run_hooks(Phase::Check, None);
             }
             self.run_messages(messages);
             self.dispatch();
