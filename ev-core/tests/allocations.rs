@@ -7,12 +7,13 @@ use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use ev_core::backend;
 use ev_core::{Causes, Config, EventLoop, Interest, Io, SharedLoop, Timer, User};
 
 #[path = "suite/events.rs"]
 #[expect(dead_code, reason = "the suite uses the rest")]
 mod events;
+#[path = "suite/mechanism.rs"]
+mod mechanism;
 
 use events::Loop;
 
@@ -21,10 +22,11 @@ const TURNS: usize = 100_000;
 /// Sets up each loop with `set_up`, and asserts that its turns call something and allocate nothing.
 fn assert_no_allocations(set_up: fn(&mut Loop) -> Vec<UnixStream>) {
     for name in ["epoll", "poll"] {
-        let only = backend::Config::new().only(name).ignore_environment();
-        let config = Config::new().backend(only);
-        let local = Loop::Local(EventLoop::with_config(&config).unwrap());
-        let shared = Loop::Shared(SharedLoop::with_config(&config).unwrap());
+        let open = || mechanism::open(name, &Config::new()).unwrap();
+        let (backend, waiter, config) = open();
+        let local = Loop::Local(EventLoop::with_backend(backend, waiter, &config));
+        let (backend, waiter, config) = open();
+        let shared = Loop::Shared(SharedLoop::with_backend(backend, waiter, &config).unwrap());
         for (driver, mut lp) in [("local", local), ("shared", shared)] {
             let _peers = set_up(&mut lp);
             // Vectors grow to the size that they keep.

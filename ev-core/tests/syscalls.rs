@@ -15,12 +15,13 @@ use std::os::unix::net::UnixStream;
 use std::process::{self, Command, Stdio};
 use std::time::Duration;
 
-use ev_core::backend;
 use ev_core::{Config, EventLoop, Interest, Io, Outcome, RawIo, SharedLoop};
 
 #[path = "suite/events.rs"]
 #[expect(dead_code, reason = "the suite uses the rest")]
 mod events;
+#[path = "suite/mechanism.rs"]
+mod mechanism;
 
 use events::Loop;
 
@@ -50,13 +51,12 @@ fn section(name: &str, work: impl FnOnce()) {
 fn trace(test: &str, work: fn(&mut Loop, section: &str)) -> Vec<(&'static str, Calls)> {
     const SECTIONS: [&str; 2] = ["local", "shared"];
     if env::var_os(TRACED).is_some() {
-        let only = backend::Config::new().only("epoll").ignore_environment();
-        let config = Config::new().backend(only);
-        work(&mut Loop::Local(EventLoop::with_config(&config).unwrap()), SECTIONS[0]);
-        work(
-            &mut Loop::Shared(SharedLoop::with_config(&config).unwrap()),
-            SECTIONS[1],
-        );
+        let (backend, waiter, config) = mechanism::open("epoll", &Config::new()).unwrap();
+        let mut local = Loop::Local(EventLoop::with_backend(backend, waiter, &config));
+        work(&mut local, SECTIONS[0]);
+        let (backend, waiter, config) = mechanism::open("epoll", &Config::new()).unwrap();
+        let mut shared = Loop::Shared(SharedLoop::with_backend(backend, waiter, &config).unwrap());
+        work(&mut shared, SECTIONS[1]);
         return vec![];
     }
     if let Err(reason) = can_trace() {

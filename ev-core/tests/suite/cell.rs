@@ -3,11 +3,13 @@
 use std::num::NonZeroU8;
 use std::str::FromStr;
 
-use ev_core::{Config, Error, EventLoop, SharedLoop, backend};
+use ev_core::backend::Backend;
+use ev_core::{Config, Error, EventLoop, SharedLoop};
 
 use crate::counted::{Counted, Waits};
 use crate::events::Loop;
 use crate::harness::{Skip, Verdict};
+use crate::mechanism::{self, Script};
 
 /// A backend and how the loop treats raw descriptors on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +21,7 @@ pub struct BackendCell {
     deferred: bool,
 }
 
-pub const BACKENDS: [BackendCell; 5] = [
+pub const BACKENDS: [BackendCell; 6] = [
     BackendCell {
         name: "epoll",
         backend: "epoll",
@@ -43,6 +45,11 @@ pub const BACKENDS: [BackendCell; 5] = [
     BackendCell {
         name: "kqueue",
         backend: "kqueue",
+        deferred: false,
+    },
+    BackendCell {
+        name: "sim",
+        backend: "sim",
         deferred: false,
     },
 ];
@@ -94,6 +101,16 @@ impl Cell {
         self.backend.deferred
     }
 
+    /// Whether the kernel keeps registrations of files, not of descriptors: epoll, also beneath the simulation.
+    pub fn registers_files(&self) -> bool {
+        matches!(self.backend.backend, "epoll" | "sim")
+    }
+
+    /// Whether a wait reports as much as its buffer holds, which grows.
+    pub fn reports_in_parts(&self) -> bool {
+        self.registers_files() || self.backend.backend == "kqueue"
+    }
+
     /// Skips where kqueue is libkqueue's, which cannot do it.
     pub fn beyond_libkqueue(&self, reason: &'static str) -> Verdict {
         if self.backend.name == "kqueue" && cfg!(target_os = "linux") {
@@ -105,16 +122,12 @@ impl Cell {
 
     /// The settings that make a loop of this cell.
     pub fn config(&self) -> Config {
-        let config = Config::new().backend(self.backend_config());
+        let config = Config::new();
         if self.backend.deferred {
             config.defer_raw_changes()
         } else {
             config
         }
-    }
-
-    fn backend_config(&self) -> backend::Config {
-        backend::Config::new().only(self.backend.backend).ignore_environment()
     }
 
     /// A loop of this cell.
@@ -135,16 +148,20 @@ impl Cell {
 
     /// A loop of this cell that counts how often it asks the kernel.
     pub fn open_counted(&self) -> (Loop<Counted>, Waits) {
-        let opened = self.backend_config().open().expect("a backend opens");
-        let (backend, waiter, waits) = Counted::new(opened);
-        let config = self.config();
-        let lp = match self.driver {
-            Driver::Local => Loop::Local(EventLoop::with_backend(backend, waiter, &config)),
-            Driver::Shared => {
-                Loop::Shared(SharedLoop::with_backend(backend, waiter, &config).expect("a notifier opens"))
-            }
-        };
+        let (backend, waiter, config) = mechanism::open(self.backend.backend, &self.config()).expect("a backend opens");
+        let (backend, waiter, waits) = Counted::new((backend, waiter));
+        let lp = self.loop_on((backend, waiter), &config).expect("a notifier opens");
         (lp, waits)
+    }
+
+    /// A loop of this cell, in which a script says what becomes ready and what fails. Waits take no time.
+    pub fn open_scripted(&self) -> Result<(Loop, Script), Skip> {
+        if self.backend.name != "sim" {
+            return Err(Skip("what the kernel answers cannot be scripted"));
+        }
+        let (backend, waiter, config, script) = mechanism::open_scripted(&self.config()).expect("a simulation opens");
+        let lp = self.loop_on((backend, waiter), &config).expect("a notifier opens");
+        Ok((lp, script))
     }
 
     /// Whether this cell can run here.
@@ -153,9 +170,15 @@ impl Cell {
     }
 
     pub fn try_open_with(&self, config: &Config) -> Result<Loop, Error> {
+        let (backend, waiter, config) = mechanism::open(self.backend.backend, config)?;
+        self.loop_on((backend, waiter), &config)
+    }
+
+    /// A loop of this cell's driver on that backend.
+    fn loop_on<B: Backend>(&self, (backend, waiter): (B, B::Waiter), config: &Config) -> Result<Loop<B>, Error> {
         Ok(match self.driver {
-            Driver::Local => Loop::Local(EventLoop::with_config(config)?),
-            Driver::Shared => Loop::Shared(SharedLoop::with_config(config)?),
+            Driver::Local => Loop::Local(EventLoop::with_backend(backend, waiter, config)),
+            Driver::Shared => Loop::Shared(SharedLoop::with_backend(backend, waiter, config)?),
         })
     }
 }

@@ -1,15 +1,20 @@
 //! One face for both loops, so that a scenario is written once.
 
-use std::time::Duration;
+use std::io;
+use std::num::NonZeroU8;
+use std::os::fd::RawFd;
+use std::time::{Duration, SystemTime};
 
-use ev_core::backend::{AnyBackend, Backend};
+use ev_core::backend::Backend;
 use ev_core::{
-    Causes, Describe, Error, EventKey, EventLoop, Features, Fired, Interest, LoopHandle, Outcome, Reactor, Rejected,
-    RunMode, SameDuration, SharedLoop, Time,
+    Causes, Counts, Describe, Error, EventInfo, EventKey, EventLoop, Features, Fired, HookKey, Interest, KeepAlive,
+    LoopHandle, Outcome, Reactor, Rejected, RunMode, SameDuration, SharedLoop, SignalMethod, Time, User,
 };
 
+use crate::mechanism::Mechanism;
+
 /// A loop of either kind.
-pub enum Loop<B: Backend = AnyBackend> {
+pub enum Loop<B: Backend = Mechanism> {
     Local(EventLoop<(), B>),
     Shared(SharedLoop<B>),
 }
@@ -28,11 +33,14 @@ impl<B: Backend + 'static> Loop<B> {
     }
 
     pub fn run_with(&mut self, mode: RunMode) -> Outcome {
+        self.try_run_with(mode).expect("the backend works")
+    }
+
+    pub fn try_run_with(&mut self, mode: RunMode) -> io::Result<Outcome> {
         match self {
             Self::Local(lp) => lp.run_with(mode, &mut ()),
             Self::Shared(lp) => lp.run_with(mode),
         }
-        .expect("the backend works")
     }
 
     /// One pass without waiting.
@@ -57,7 +65,7 @@ impl<B: Backend + 'static> Loop<B> {
 }
 
 /// A loop as other threads reach it.
-pub enum Remote<B: Backend = AnyBackend> {
+pub enum Remote<B: Backend = Mechanism> {
     Local(ev_core::Remote<(), B>),
     Shared(LoopHandle<B>),
 }
@@ -95,7 +103,7 @@ impl<B: Backend + 'static> Remote<B> {
 }
 
 /// A loop's events, inside or outside a callback.
-pub enum Events<'a, B: Backend = AnyBackend> {
+pub enum Events<'a, B: Backend = Mechanism> {
     Local(&'a mut Reactor<(), B>),
     Shared(LoopHandle<B>),
 }
@@ -144,6 +152,170 @@ impl<B: Backend + 'static> Events<'_, B> {
         C: FnMut(&mut Events<'_, B>, &mut D::Source, Fired) + Send + 'static,
     {
         self.try_insert(event, callback).expect("the event is accepted")
+    }
+
+    pub fn try_once<D, C>(&mut self, event: D, callback: C) -> Result<EventKey, Error>
+    where
+        D: Describe,
+        D::Source: Send + 'static,
+        C: FnOnce(&mut Events<'_, B>, D::Source, Fired) + Send + 'static,
+    {
+        match self {
+            Events::Local(reactor) => reactor
+                .once(event, move |cx, source, fired| {
+                    callback(&mut Events::Local(cx.reactor), source, fired);
+                })
+                .map_err(|Rejected { error, .. }| error),
+            Events::Shared(handle) => handle
+                .once(event, move |cx, source, fired| {
+                    callback(&mut Events::Shared(cx.handle().clone()), source, fired);
+                })
+                .map_err(|Rejected { error, .. }| error),
+        }
+    }
+
+    pub fn once<D, C>(&mut self, event: D, callback: C) -> EventKey
+    where
+        D: Describe,
+        D::Source: Send + 'static,
+        C: FnOnce(&mut Events<'_, B>, D::Source, Fired) + Send + 'static,
+    {
+        self.try_once(event, callback).expect("the event is accepted")
+    }
+
+    pub fn defer(&mut self, closure: impl FnOnce(&mut Events<'_, B>) + Send + 'static) -> EventKey {
+        match self {
+            Events::Local(reactor) => reactor.defer(move |cx| closure(&mut Events::Local(cx.reactor))).ok(),
+            Events::Shared(handle) => handle
+                .defer(move |cx| closure(&mut Events::Shared(cx.handle().clone())))
+                .ok(),
+        }
+        .expect("there is room")
+    }
+
+    pub fn defer_as(
+        &mut self,
+        event: User,
+        closure: impl FnOnce(&mut Events<'_, B>) + Send + 'static,
+    ) -> Result<EventKey, Error> {
+        match self {
+            Events::Local(reactor) => reactor
+                .defer_as(event, move |cx| closure(&mut Events::Local(cx.reactor)))
+                .map_err(|Rejected { error, .. }| error),
+            Events::Shared(handle) => handle
+                .defer_as(event, move |cx| closure(&mut Events::Shared(cx.handle().clone())))
+                .map_err(|Rejected { error, .. }| error),
+        }
+    }
+
+    pub fn finalize(
+        &mut self,
+        key: EventKey,
+        finalizer: impl FnOnce(&mut Events<'_, B>) + Send + 'static,
+    ) -> Result<(), Error> {
+        match self {
+            Events::Local(reactor) => reactor
+                .finalize(key, move |cx| finalizer(&mut Events::Local(cx.reactor)))
+                .map_err(|Rejected { error, .. }| error),
+            Events::Shared(handle) => handle
+                .finalize(key, move |cx| finalizer(&mut Events::Shared(cx.handle().clone())))
+                .map_err(|Rejected { error, .. }| error),
+        }
+    }
+
+    pub fn on_prepare(
+        &mut self,
+        mut hook: impl FnMut(&mut Events<'_, B>, Option<Duration>) + Send + 'static,
+    ) -> HookKey {
+        match self {
+            Events::Local(reactor) => {
+                reactor.on_prepare(move |cx, timeout| hook(&mut Events::Local(cx.reactor), timeout))
+            }
+            Events::Shared(handle) => handle
+                .on_prepare(move |cx, timeout| hook(&mut Events::Shared(cx.handle().clone()), timeout))
+                .expect("the loop exists"),
+        }
+    }
+
+    pub fn on_check(&mut self, mut hook: impl FnMut(&mut Events<'_, B>) + Send + 'static) -> HookKey {
+        match self {
+            Events::Local(reactor) => reactor.on_check(move |cx| hook(&mut Events::Local(cx.reactor))),
+            Events::Shared(handle) => handle
+                .on_check(move |cx| hook(&mut Events::Shared(cx.handle().clone())))
+                .expect("the loop exists"),
+        }
+    }
+
+    pub fn remove_hook(&mut self, key: HookKey) -> Result<(), Error> {
+        either!(self, remove_hook(key))
+    }
+
+    pub fn keep_alive(&mut self) -> KeepAlive {
+        either!(self, keep_alive()).expect("a notifier opens")
+    }
+
+    pub fn counts(&mut self) -> Counts {
+        either!(infallible self, counts())
+    }
+
+    pub fn maxima(&mut self) -> Counts {
+        either!(infallible self, maxima())
+    }
+
+    pub fn reset_maxima(&mut self) {
+        either!(infallible self, reset_maxima());
+    }
+
+    pub fn set_name(&mut self, key: EventKey, name: &'static str) -> Result<(), Error> {
+        either!(self, set_name(key, name))
+    }
+
+    pub fn describe(&mut self, key: EventKey) -> Result<EventInfo, Error> {
+        either!(self, describe(key))
+    }
+
+    /// All events.
+    pub fn all(&mut self) -> Vec<EventInfo> {
+        match self {
+            Events::Local(reactor) => reactor.events().collect(),
+            Events::Shared(handle) => handle.events().expect("the loop exists"),
+        }
+    }
+
+    pub fn running(&mut self) -> Option<EventKey> {
+        either!(infallible self, running())
+    }
+
+    pub fn dump(&mut self) -> String {
+        match self {
+            Events::Local(reactor) => reactor.dump().to_string(),
+            Events::Shared(handle) => handle.dump().expect("the loop exists"),
+        }
+    }
+
+    pub fn activate_descriptor(&mut self, fd: RawFd, causes: Causes) -> usize {
+        either!(infallible self, activate_descriptor(fd, causes))
+    }
+
+    pub fn signal_method(&mut self) -> SignalMethod {
+        either!(infallible self, signal_method())
+    }
+
+    pub fn activate_signal(&mut self, signal: i32) -> usize {
+        either!(infallible self, activate_signal(signal))
+    }
+
+    pub fn set_priorities(&mut self, priorities: u8) -> Result<(), Error> {
+        let priorities = NonZeroU8::new(priorities).expect("at least one priority");
+        either!(self, set_priorities(priorities))
+    }
+
+    pub fn to_system_time(&self, time: Time) -> SystemTime {
+        either!(self, to_system_time(time))
+    }
+
+    pub fn at_system_time(&mut self, time: SystemTime) -> Time {
+        either!(self, at_system_time(time))
     }
 
     pub fn add(&mut self, key: EventKey) -> Result<(), Error> {

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::cell::{BACKENDS, BackendCell, Cell, DRIVERS, Driver};
+use crate::matrix;
 use crate::scenarios::{self, Scenario};
 
 /// A scenario that takes longer has hung.
@@ -28,6 +29,8 @@ pub struct Options {
     filter: String,
     /// In a child: the one scenario to run, in this process.
     child: Option<String>,
+    /// Prints the interest matrix and runs no scenario.
+    matrix: bool,
 }
 
 impl Options {
@@ -41,6 +44,7 @@ impl Options {
                 Long("driver") => options.drivers.push(parser.value()?.parse()?),
                 Long("filter") => options.filter = parser.value()?.string()?,
                 Long("child") => options.child = Some(parser.value()?.string()?),
+                Long("matrix") => options.matrix = true,
                 // What `cargo test` hands to every harness.
                 Value(filter) => options.filter = filter.string()?,
                 Long("quiet" | "nocapture") | Short('q') => {}
@@ -63,6 +67,9 @@ impl Options {
 }
 
 pub fn run(options: &Options) -> ExitCode {
+    if options.matrix {
+        return matrix::print();
+    }
     if let Some(name) = &options.child {
         return run_child(name, options);
     }

@@ -1,12 +1,17 @@
 //! What scenarios share: a log that callbacks write to, and sockets.
 
 use std::fmt::Debug;
+use std::fs;
 use std::os::unix::net::UnixStream;
+use std::process;
 use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use ev_core::backend::Backend;
-use ev_core::{Causes, EventKey, Features, Fired, RawIo};
+use ev_core::{Causes, EventKey, Features, Fired, LoopHandle, RawIo, RunMode, Timer};
 
+use crate::counted::{Counted, Waits};
 use crate::events::{Events, Loop};
 use crate::harness::{Skip, Verdict};
 
@@ -45,6 +50,41 @@ impl<T: Clone + PartialEq + Debug> Log<T> {
         let log = self.clone();
         move |_, (), _| log.push(entry.clone())
     }
+
+    /// A closure that does nothing but log `entry`.
+    pub fn note(&self, entry: T) -> impl FnOnce(&mut Events<'_>) + Send + use<T>
+    where
+        T: Send + 'static,
+    {
+        let log = self.clone();
+        move |_| log.push(entry)
+    }
+
+    /// Something that logs `entry` when it is dropped.
+    pub fn on_drop(&self, entry: T) -> OnDrop<T> {
+        OnDrop {
+            log: self.clone(),
+            entry,
+        }
+    }
+}
+
+/// From [`Log::on_drop`].
+pub struct OnDrop<T: Clone + PartialEq + Debug> {
+    log: Log<T>,
+    entry: T,
+}
+
+impl<T: Clone + PartialEq + Debug> Drop for OnDrop<T> {
+    fn drop(&mut self) {
+        self.log.push(self.entry.clone());
+    }
+}
+
+/// Lets every clock with a resolution of a microsecond move.
+pub fn let_time_pass() {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_micros(2) {}
 }
 
 /// A connected pair of non-blocking stream sockets.
@@ -63,11 +103,43 @@ pub fn watch<B: Backend + 'static>(lp: &mut Loop<B>, event: RawIo) -> (EventKey,
     (key, log)
 }
 
+/// How often the loop asks the kernel while its other events are silent for a while. Once is perfect.
+pub fn idle_waits(lp: &mut Loop<Counted>, waits: &Waits) -> usize {
+    let timer = lp
+        .events()
+        .insert(Timer::after(Duration::from_millis(20)), |_, (), _| {});
+    waits.take();
+    lp.run_with(RunMode::ONCE);
+    lp.events().remove(timer).unwrap();
+    waits.take()
+}
+
 /// Skips where the backend lacks a feature.
 pub fn need<B: Backend + 'static>(lp: &mut Loop<B>, feature: Features, reason: &'static str) -> Verdict {
     if lp.events().features().contains(feature) {
         Ok(())
     } else {
         Err(Skip(reason))
+    }
+}
+
+/// A handle to the events of a shared loop.
+pub fn handle<B: Backend>(lp: &Loop<B>) -> Result<LoopHandle<B>, Skip> {
+    match lp {
+        Loop::Shared(lp) => Ok(lp.handle()),
+        Loop::Local(_) => Err(Skip("other threads cannot reach a local loop's events")),
+    }
+}
+
+/// Waits until the main thread, which runs the loop, sleeps. Where that cannot be seen it does not wait, and the
+/// scenario holds for a loop that is awake.
+pub fn until_main_sleeps() {
+    let path = format!("/proc/self/task/{}/stat", process::id());
+    while let Ok(stat) = fs::read_to_string(&path) {
+        // `pid (name) state …`
+        if stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S')) {
+            return;
+        }
+        thread::yield_now();
     }
 }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use ev_core::{Causes, Error, Interest, Io, Outcome, Timer, User};
+use ev_core::{Causes, Error, Fired, Interest, Io, Outcome, Timer, User};
 
 use super::scenarios;
 use crate::cell::Cell;
+use crate::events::Events;
 use crate::harness::Verdict;
 use crate::support::{Log, pair};
 
@@ -33,6 +34,7 @@ scenarios!("activation":
     adding_what_is_active_adds_all_of_it,
     activating_what_is_not_added_adds_none_of_it,
     a_new_deadline_takes_back_no_readiness,
+    while_a_finalizer_runs_no_event_does,
 );
 
 /// Each activation of an idle user event is one call, with its causes; the event stays and is never pending.
@@ -420,5 +422,34 @@ fn a_new_deadline_takes_back_no_readiness(cell: &Cell) -> Verdict {
     lp.events().add(key).unwrap();
     assert_eq!(lp.run(), Outcome::Empty);
     assert_eq!(log.take(), [Causes::READ]);
+    Ok(())
+}
+
+/// A finalizer runs when its event is gone, and names no other one: between two callbacks that are their events'.
+fn while_a_finalizer_runs_no_event_does(cell: &Cell) -> Verdict {
+    let mut lp = cell.open();
+    let log = Log::new();
+    let running = || {
+        let seen = log.clone();
+        move |cx: &mut Events<'_>, (): &mut (), _: Fired| seen.push(cx.running())
+    };
+    let keys = [(); 3].map(|()| lp.events().insert(User::new(), running()));
+    for key in keys {
+        lp.events().activate(key, Causes::empty()).unwrap();
+    }
+    let seen = log.clone();
+    let finalizer = move |cx: &mut Events<'_>| seen.push(cx.running());
+    // In the queue it takes its event's place again, which is the last.
+    lp.events().finalize(keys[1], finalizer.clone()).unwrap();
+    let own = lp.events().insert(User::new(), move |cx, (), fired| {
+        cx.finalize(fired.key(), finalizer.clone()).unwrap();
+        assert_eq!(cx.running(), Some(fired.key()), "its callback still runs");
+    });
+    lp.events().activate(own, Causes::empty()).unwrap();
+    let after = lp.events().insert(User::new(), running());
+    lp.events().activate(after, Causes::empty()).unwrap();
+    assert_eq!(lp.run(), Outcome::Empty);
+    assert_eq!(log.take(), [Some(keys[0]), Some(keys[2]), None, Some(after), None]);
+    assert_eq!(lp.events().running(), None);
     Ok(())
 }

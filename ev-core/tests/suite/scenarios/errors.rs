@@ -4,11 +4,15 @@ use std::fmt::Debug;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::Duration;
 
 use ev_core::backend::{PassedOver, UpdateError};
-use ev_core::{Causes, Error, EventKey, Features, Interest, Io, Mode, Outcome, RawIo, RunMode, Signal, Timer, User};
+use ev_core::{
+    Causes, Counts, Error, EventKey, Features, Interest, Io, Mode, Outcome, RawIo, Readiness, Rejected, RunMode,
+    Signal, Timer, User,
+};
 use ev_sys::{errno, fdio, process};
 
 use super::scenarios;
@@ -44,6 +48,11 @@ scenarios!("errors":
     no_descriptors_for_accept,
     errors_become_io_errors,
     no_key_leads_to_an_internal_event,
+    a_refused_deletion_deletes,
+    a_blocking_descriptor_is_refused_when_checked,
+    a_descriptor_closed_while_added_is_told_when_checked,
+    an_owned_descriptor_replaced_while_added_is_told_when_checked,
+    descriptors_are_not_checked_unasked,
 );
 
 fn assert_errno<T: Debug>(refused: Result<T, Error>, number: i32) {
@@ -715,5 +724,160 @@ fn no_key_leads_to_an_internal_event(cell: &Cell) -> Verdict {
     let waker = thread::spawn(move || remote.stop().unwrap());
     assert_eq!(lp.run_with(RunMode::FOREVER), Outcome::Stopped);
     waker.join().unwrap();
+    Ok(())
+}
+
+/// A deletion that the kernel refuses is told, and the event is deleted all the same: the kernel is asked again.
+fn a_refused_deletion_deletes(cell: &Cell) -> Verdict {
+    // No process has it: it is scripted.
+    const NUMBER: RawFd = 1_000_000;
+    let (mut lp, script) = cell.open_scripted()?;
+    script.set(NUMBER, Readiness::empty());
+    let (key, log) = watch(&mut lp, RawIo::new(NUMBER, Interest::READ));
+    script.refuse(NUMBER, io::Error::from_raw_os_error(libc::ENOMEM));
+    assert_errno(lp.events().delete(key), libc::ENOMEM);
+    assert!(!lp.events().is_pending(key).unwrap());
+    assert_eq!(lp.events().counts().registrations, 0);
+    script.set(NUMBER, Readiness::READ);
+    assert_eq!(lp.run(), Outcome::Empty);
+    lp.run_with(RunMode::ONCE | RunMode::NON_BLOCKING | RunMode::FOREVER);
+    assert_eq!(log.take(), []);
+    lp.events().add(key).unwrap();
+    lp.pass();
+    assert_eq!(log.take(), [Causes::READ]);
+    Ok(())
+}
+
+/// A loop that checks descriptors.
+fn open_checked(cell: &Cell) -> Loop {
+    cell.open_with(&cell.config().check_descriptors())
+}
+
+/// Inserts an event that owns its source, is refused, and returns the error and the source.
+fn refused_source(lp: &mut Loop, source: UnixStream) -> (Error, UnixStream) {
+    let event = Io::new(source, Interest::READ);
+    let Rejected { error, value } = match lp {
+        Loop::Local(lp) => lp
+            .insert(event, |_, _, _| {})
+            .map_err(|Rejected { error, value }| Rejected { error, value: value.0 }),
+        Loop::Shared(lp) => lp
+            .handle()
+            .insert(event, |_, _, _| {})
+            .map_err(|Rejected { error, value }| Rejected { error, value: value.0 }),
+    }
+    .expect_err("a refusal");
+    (error, value)
+}
+
+/// With descriptors checked, one in blocking mode is refused, raw or owned, at insertion and when it is added; nothing has
+/// changed then, and once its mode is right it is taken. What has no descriptor is not looked at.
+fn a_blocking_descriptor_is_refused_when_checked(cell: &Cell) -> Verdict {
+    let mut lp = open_checked(cell);
+    let (near, mut far) = UnixStream::pair().unwrap();
+    let fd = near.as_raw_fd();
+    let raw = || RawIo::new(fd, Interest::READ).timeout(Duration::from_hours(1));
+    let refused = try_watch(&mut lp, raw());
+    assert!(
+        matches!(refused, Err(Error::Blocking(named)) if named == fd),
+        "{refused:?}"
+    );
+    let (error, near) = refused_source(&mut lp, near);
+    assert!(matches!(error, Error::Blocking(named) if named == fd), "{error:?}");
+    assert_eq!(near.as_raw_fd(), fd, "still open");
+    assert_eq!(lp.events().counts(), Counts::default());
+    let (key, log) = watch(&mut lp, raw().disarmed());
+    let refused = lp.events().add(key);
+    assert!(
+        matches!(refused, Err(Error::Blocking(named)) if named == fd),
+        "{refused:?}"
+    );
+    assert!(!lp.events().is_pending(key).unwrap());
+    assert_eq!(lp.run(), Outcome::Empty);
+    near.set_nonblocking(true).unwrap();
+    lp.events().add(key).unwrap();
+    far.write_all(b"x").unwrap();
+    lp.pass();
+    assert_eq!(log.take(), [Causes::READ]);
+    let negative = lp.events().insert(RawIo::new(-1, Interest::READ), |_, (), _| {});
+    let signal = lp.events().insert(Signal::new(SIGNAL), |_, (), _| {});
+    for key in [negative, signal, key] {
+        lp.events().delete(key).unwrap();
+    }
+    assert_eq!(lp.run(), Outcome::Empty);
+    Ok(())
+}
+
+/// Deletes an event that a check is to complain of: it is deleted all the same, and the complaint is not repeated.
+fn assert_complains(lp: &mut Loop, key: EventKey, fd: RawFd) {
+    let deleted = lp.events().delete(key);
+    assert!(
+        matches!(deleted, Err(Error::ClosedWhileAdded(named)) if named == fd),
+        "{deleted:?}"
+    );
+    assert!(!lp.events().is_pending(key).unwrap());
+    lp.events().delete(key).unwrap();
+    assert_eq!(lp.run(), Outcome::Empty);
+}
+
+/// With descriptors checked, the deletion of an event whose descriptor was closed before complains, whether its number is
+/// used again or not.
+fn a_descriptor_closed_while_added_is_told_when_checked(cell: &Cell) -> Verdict {
+    let mut lp = open_checked(cell);
+    let (near, _far) = pair();
+    let fd = near.as_raw_fd();
+    let (key, _) = watch(&mut lp, RawIo::new(fd, Interest::READ));
+    lp.events().delete(key).unwrap();
+    lp.events().add(key).unwrap();
+    drop(near);
+    assert_complains(&mut lp, key, fd);
+    let (reused, _other) = pair();
+    assert_eq!(reused.as_raw_fd(), fd);
+    let (key, _) = watch(&mut lp, RawIo::new(fd, Interest::READ));
+    drop(reused);
+    let (reused, _another) = pair();
+    assert_eq!(reused.as_raw_fd(), fd);
+    assert_complains(&mut lp, key, fd);
+    lp.events().add(key).unwrap();
+    lp.events().delete(key).unwrap();
+    Ok(())
+}
+
+/// The same for a source that the event owns, when its callback has put another file under the number.
+fn an_owned_descriptor_replaced_while_added_is_told_when_checked(cell: &Cell) -> Verdict {
+    let mut lp = open_checked(cell);
+    let (near, mut far) = pair();
+    let fd = near.as_raw_fd();
+    let (other, _other_far) = pair();
+    let mut other = Some(OwnedFd::from(other));
+    let key = lp
+        .events()
+        .insert(Io::new(OwnedFd::from(near), Interest::READ), move |cx, source, _| {
+            let other = other.take().expect("one call");
+            fdio::replace(source, other).unwrap();
+            cx.stop();
+        });
+    far.write_all(b"x").unwrap();
+    assert_eq!(lp.run(), Outcome::Stopped);
+    assert_complains(&mut lp, key, fd);
+    Ok(())
+}
+
+/// A loop that was not asked to check takes a descriptor in blocking mode, and says nothing of one that was closed.
+fn descriptors_are_not_checked_unasked(cell: &Cell) -> Verdict {
+    let mut lp = cell.open();
+    let (near, mut far) = UnixStream::pair().unwrap();
+    let (key, log) = watch(&mut lp, RawIo::new(near.as_raw_fd(), Interest::READ));
+    far.write_all(b"x").unwrap();
+    lp.pass();
+    assert_eq!(log.take(), [Causes::READ]);
+    drop(near);
+    lp.events().delete(key).unwrap();
+    let (near, _far) = pair();
+    let fd = near.as_raw_fd();
+    let (key, _) = watch(&mut lp, RawIo::new(fd, Interest::READ));
+    drop(near);
+    let (reused, _other) = pair();
+    assert_eq!(reused.as_raw_fd(), fd);
+    lp.events().delete(key).unwrap();
     Ok(())
 }

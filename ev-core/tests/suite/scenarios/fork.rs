@@ -41,13 +41,13 @@ scenarios!("fork":
     grandchildren,
 );
 
-const THREADS: &str = "libkqueue has a thread of its own, so that the process cannot fork";
+pub const THREADS: &str = "libkqueue has a thread of its own, so that the process cannot fork";
 
 /// `SIGURG` on Linux: ignored unless it is watched, so that a test that fails does not end by it.
 const SIGNAL: i32 = 23;
 
 /// Has a child do `body` and exit; a failed assertion is its exit code.
-fn fork(body: impl FnOnce()) -> Child {
+pub fn fork(body: impl FnOnce()) -> Child {
     match process::fork().expect("a process of one thread forks") {
         Fork::Parent(child) => child,
         Fork::Child => exit_after(body),
@@ -59,7 +59,7 @@ fn exit_after(body: impl FnOnce()) -> ! {
 }
 
 /// Waits for the child, which must not have failed.
-fn join(child: Child) {
+pub fn join(child: Child) {
     let status = child.wait().unwrap();
     assert!(status.success(), "the child: {status}");
 }

@@ -1,14 +1,23 @@
 //! The scenarios, a file a subject.
 
 mod activation;
+mod clocks;
+mod descriptor_life;
 mod errors;
 mod fork;
+mod holds;
+mod hooks;
+mod inspect;
 mod io;
+mod later;
 mod lifecycle;
+mod limits;
+mod matrix;
 mod ownership;
 mod panics;
 mod priorities;
 mod run;
+mod signalfd;
 mod signals;
 mod threads;
 mod timers;
@@ -35,14 +44,23 @@ use scenarios;
 pub fn all() -> impl Iterator<Item = Scenario> {
     [
         activation::ALL,
+        clocks::ALL,
+        descriptor_life::ALL,
         errors::ALL,
         fork::ALL,
+        holds::ALL,
+        hooks::ALL,
+        inspect::ALL,
         io::ALL,
+        later::ALL,
         lifecycle::ALL,
+        limits::ALL,
+        matrix::ALL,
         ownership::ALL,
         panics::ALL,
         priorities::ALL,
         run::ALL,
+        signalfd::ALL,
         signals::ALL,
         threads::ALL,
         timers::ALL,

@@ -1,19 +1,23 @@
 //! Panics in the program's closures: they reach the caller of `run`, cost one event, and leave the loop in working order.
 
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Write};
+use std::num::NonZeroU32;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use ev_core::{Causes, Clock, Interest, Io, Outcome, SharedLoop, Signal, Timer, User};
+use ev_core::{Causes, Error, Features, Interest, Io, Limits, Mode, Outcome, SharedLoop, Signal, Timer, User};
 use ev_sys::signal::raise;
 
 use super::scenarios;
 use crate::cell::Cell;
 use crate::events::Loop;
 use crate::harness::{Skip, Verdict};
-use crate::support::{Log, pair};
+use crate::mechanism::Mechanism;
+use crate::support::{Log, let_time_pass, pair};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -31,6 +35,22 @@ scenarios!("panics":
     a_panic_in_a_drop_left_by_another_thread,
     a_panic_releases_those_who_wait,
     a_panic_leaves_no_reading_of_the_clock,
+    a_panic_in_a_one_time_callback,
+    a_panic_in_a_one_time_callback_with_its_slot_reused,
+    a_panic_in_a_deferred_closure,
+    a_panic_in_a_finalizer,
+    a_panic_after_finalizing_itself,
+    a_panic_in_a_hook_before_the_wait,
+    a_panic_in_a_hook_after_the_wait,
+    a_panic_in_a_hook_that_removed_itself,
+    a_panic_in_the_drop_of_a_hook,
+    a_panic_in_the_drop_of_what_a_one_time_callback_was_given,
+    a_panic_in_the_drop_of_a_finalized_closure,
+    a_panic_in_the_drop_of_a_finalized_closure_that_runs,
+    a_panic_in_a_limited_turn,
+    a_panic_with_the_last_hold,
+    a_panic_in_a_one_time_callback_releases_those_who_wait,
+    a_panic_in_a_hook_leaves_no_lock,
 );
 
 /// The message of the panic that `f` ends with.
@@ -222,7 +242,7 @@ fn a_panic_in_the_drop_of_a_closure_removed_outside(cell: &Cell) -> Verdict {
     Ok(())
 }
 
-fn shared(cell: &Cell) -> Result<SharedLoop, Skip> {
+fn shared(cell: &Cell) -> Result<SharedLoop<Mechanism>, Skip> {
     match cell.open() {
         Loop::Shared(lp) => Ok(lp),
         Loop::Local(_) => Err(Skip("other threads cannot reach a local loop's events")),
@@ -288,7 +308,368 @@ fn a_panic_leaves_no_reading_of_the_clock(cell: &Cell) -> Verdict {
         .unwrap();
     caught(|| lp.run(&mut ()));
     let first = lp.now();
-    while Clock::Monotonic.now() <= first.as_nanos() {}
+    let_time_pass();
     assert!(lp.now() > first);
+    Ok(())
+}
+
+/// A one-time event whose callback panics is gone, and so is the source that it was given; the others are called in the
+/// next run.
+fn a_panic_in_a_one_time_callback(cell: &Cell) -> Verdict {
+    let mut lp = cell.open();
+    let log = Log::new();
+    let (near, mut far) = pair();
+    let io = lp.events().once(Io::new(near, Interest::WRITE), |_, socket, _| {
+        let _socket = socket;
+        panic!("in a one-time event");
+    });
+    lp.events().activate(io, Causes::WRITE).unwrap();
+    lp.events().defer(log.note("deferred"));
+    assert_eq!(caught(|| lp.run()), "in a one-time event");
+    assert!(!lp.events().contains(io));
+    assert_eq!(far.read(&mut [0]).unwrap(), 0, "closed");
+    assert_eq!(log.len(), 0);
+    assert_eq!(lp.run(), Outcome::Empty);
+    assert_eq!(log.take(), ["deferred"]);
+    assert_eq!(lp.events().len(), 0);
+    Ok(())
+}
+
+/// The event that took the slot of a one-time event or of a finalized one meanwhile is not touched.
+fn a_panic_in_a_one_time_callback_with_its_slot_reused(cell: &Cell) -> Verdict {
+    let mut lp = cell.open();
+    let log = Log::new();
+    let seen = log.clone();
+    let once = lp.events().once(User::new(), move |cx, (), fired| {
+        let next = cx.insert(Timer::after(Duration::ZERO), seen.noting("next"));
+        assert_eq!(next.index(), fired.key().index());
+        panic!("afterwards");
+    });
+    lp.events().activate(once, Causes::empty()).unwrap();
+    assert_eq!(caught(|| lp.run()), "afterwards");
+    let seen = log.clone();
+    let finalized = lp.events().insert(User::new(), |_, (), _| ());
+    lp.events()
+        .finalize(finalized, move |cx| {
+            let next = cx.insert(Timer::after(Duration::ZERO), seen.noting("another"));
+            assert_eq!(next.index(), finalized.index());
+            panic!("in a finalizer");
+        })
+        .unwrap();
+    assert_eq!(caught(|| lp.run()), "in a finalizer");
+    assert_eq!(lp.events().len(), 2);
+    assert_eq!(lp.run(), Outcome::Empty);
+    assert_eq!(log.take(), ["next", "another"]);
+    Ok(())
+}
+
+/// A deferred closure that panics is gone; those behind it are called in the next run, in order.
+fn a_panic_in_a_deferred_closure(cell: &Cell) -> Verdict {
+    let mut lp = cell.open();
+    let log = Log::new();
+    lp.events().defer(log.note("before"));
+    let bad = lp.events().defer(|_| panic!("in a deferred closure"));
+    lp.events().defer(log.note("after"));
+    assert_eq!(caught(|| lp.run()), "in a deferred closure");
+    assert_eq!(log.take(), ["before"]);
+    assert!(!lp.events().contains(bad));
+    assert_eq!(lp.events().len(), 1);
+    assert_eq!(lp.run(), Outcome::Empty);
+    assert_eq!(log.take(), ["after"]);
+    Ok(())
+}
+
+/// A finalizer that panics has been called: not again, and nothing of it is left to keep the loop.
+fn a_panic_in_a_finalizer(cell: &Cell) -> Verdict {
+    let mut lp = cell.open();
+    let log = Log::new();
+    let [first, bad, last] = [(); 3].map(|()| lp.events().insert(User::new(), |_, (), _| ()));
+    lp.events().finalize(first, log.note("first")).unwrap();
+    lp.events().finalize(bad, |_| panic!("in a finalizer")).unwrap();
+    lp.events().finalize(last, log.note("last")).unwrap();
+    assert_eq!(caught(|| lp.run()), "in a finalizer");
+    assert_eq!(log.take(), ["first"]);
+    assert_eq!((lp.events().len(), lp.events().counts().active), (0, 1));
+    assert_eq!(lp.run(), Outcome::Empty);
+    assert_eq!(log.take(), ["last"]);
+    lp.events().set_priorities(2).expect("nothing is active");
+    Ok(())
+}
+
+/// An event that was finalized in its callback, which then panics, has its finalizer called in the next run.
+fn a_panic_after_finalizing_itself(cell: &Cell) -> Verdict {
+    let mut lp = cell.open();
+    let log = Log::new();
+    let (seen, captured) = (log.clone(), log.on_drop("closure dropped"));
+    let bad = lp.events().insert(User::new(), move |cx, (), fired| {
+        let _captured = &captured;
+        cx.finalize(fired.key(), seen.note("finalizer")).unwrap();
+        panic!("afterwards");
+    });
+    lp.events().activate(bad, Causes::empty()).unwrap();
+    assert_eq!(caught(|| lp.run()), "afterwards");
+    assert_eq!(log.take(), ["closure dropped"]);
+    assert_eq!(lp.run(), Outcome::Empty);
+    assert_eq!(log.take(), ["finalizer"]);
+    Ok(())
+}
+
+/// A hook that panics before the wait is removed; the other hooks are called in the next run, and no event was touched.
+fn a_panic_in_a_hook_before_the_wait(cell: &Cell) -> Verdict {
+    let mut lp = cell.open();
+    let log = Log::new();
+    let seen = log.clone();
+    lp.events().on_prepare(move |_, _| seen.push("before"));
+    let captured = log.on_drop("dropped");
+    let bad = lp.events().on_prepare(move |_, _| {
+        let _captured = &captured;
+        panic!("in a hook");
+    });
+    let seen = log.clone();
+    lp.events().on_prepare(move |_, _| seen.push("after"));
+    lp.events().insert(Timer::after(Duration::ZERO), log.noting("timer"));
+    let later = lp.events().insert(User::new(), log.noting("later"));
+    lp.events().activate_later(later, Causes::empty()).unwrap();
+    assert_eq!(caught(|| lp.run()), "in a hook");
+    assert_eq!(log.take(), ["before", "dropped"]);
+    assert!(matches!(lp.events().remove_hook(bad), Err(Error::Stale)));
+    assert_eq!(lp.run(), Outcome::Empty);
+    assert_eq!(log.take(), ["before", "after", "later", "timer"]);
+    Ok(())
+}
+
+/// A hook that panics after the wait is removed; what the wait has found is called in the next run, also what is reported
+/// only once.
+fn a_panic_in_a_hook_after_the_wait(cell: &Cell) -> Verdict {
+    let mut lp = cell.open();
+    let log = Log::new();
+    let (near, mut far) = pair();
+    far.write_all(b"x").unwrap();
+    let has_edges = lp.events().features().contains(Features::EDGE);
+    let mode = if has_edges { Mode::Edge } else { Mode::Level };
+    let seen = log.clone();
+    lp.events()
+        .once(Io::new(near, Interest::READ).mode(mode), move |_, _, _| {
+            seen.push("socket");
+        });
+    let bad = lp.events().on_check(|_| panic!("in a hook"));
+    let seen = log.clone();
+    lp.events().on_check(move |_| seen.push("other hook"));
+    assert_eq!(caught(|| lp.run()), "in a hook");
+    assert!(matches!(lp.events().remove_hook(bad), Err(Error::Stale)));
+    assert_eq!(log.len(), 0);
+    assert_eq!(lp.run(), Outcome::Empty);
+    assert_eq!(log.take(), ["other hook", "socket"]);
+    Ok(())
+}
+
+/// A hook that removes itself and then panics has removed that; the others stay.
+fn a_panic_in_a_hook_that_removed_itself(cell: &Cell) -> Verdict {
+    let mut lp = cell.open();
+    let log = Log::new();
+    let (give, own_key) = mpsc::channel();
+    let captured = log.on_drop("dropped");
+    let bad = lp.events().on_check(move |cx| {
+        let _captured = &captured;
+        cx.remove_hook(own_key.recv().unwrap()).unwrap();
+        panic!("afterwards");
+    });
+    give.send(bad).unwrap();
+    let seen = log.clone();
+    lp.events().on_check(move |_| seen.push("other"));
+    lp.events().insert(Timer::after(Duration::ZERO), log.noting("timer"));
+    assert_eq!(caught(|| lp.run()), "afterwards");
+    assert_eq!(log.take(), ["dropped"]);
+    assert_eq!(lp.run(), Outcome::Empty);
+    assert_eq!(log.take(), ["other", "timer"]);
+    Ok(())
+}
+
+/// A hook whose drop panics does so where it is removed, or out of `run` if that was in its own call; it is gone.
+fn a_panic_in_the_drop_of_a_hook(cell: &Cell) -> Verdict {
+    let mut lp = cell.open();
+    let log = Log::new();
+    let bomb = Bomb;
+    let armed = lp.events().on_prepare(move |_, _| {
+        let _armed = &bomb;
+    });
+    assert_eq!(caught(|| lp.events().remove_hook(armed)), "dropped");
+    assert!(matches!(lp.events().remove_hook(armed), Err(Error::Stale)));
+    let (give, own_key) = mpsc::channel();
+    let bomb = Bomb;
+    let armed = lp.events().on_prepare(move |cx, _| {
+        let _armed = &bomb;
+        cx.remove_hook(own_key.recv().unwrap()).unwrap();
+    });
+    give.send(armed).unwrap();
+    lp.events().insert(Timer::after(Duration::ZERO), log.noting("timer"));
+    assert_eq!(caught(|| lp.run()), "dropped");
+    assert_eq!(lp.run(), Outcome::Empty);
+    assert_eq!(log.take(), ["timer"]);
+    Ok(())
+}
+
+/// A socket that panics when it is dropped, after it has closed.
+struct Armed(UnixStream, Bomb);
+
+impl AsFd for Armed {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// A source that was given away is the callback's: a panic in its drop is one of the callback.
+fn a_panic_in_the_drop_of_what_a_one_time_callback_was_given(cell: &Cell) -> Verdict {
+    let mut lp = cell.open();
+    let log = Log::new();
+    let (near, mut far) = pair();
+    let armed = Armed(near, Bomb);
+    let io = lp
+        .events()
+        .once(Io::new(armed, Interest::WRITE), |_, armed, _| drop(armed));
+    let other = lp.events().insert(User::new(), log.noting("other"));
+    lp.events().activate(io, Causes::WRITE).unwrap();
+    lp.events().activate(other, Causes::empty()).unwrap();
+    assert_eq!(caught(|| lp.run()), "dropped");
+    assert_eq!(far.read(&mut [0]).unwrap(), 0, "closed");
+    assert_eq!(lp.events().len(), 1);
+    assert_eq!(lp.run(), Outcome::Empty);
+    assert_eq!(log.take(), ["other"]);
+    Ok(())
+}
+
+/// An idle event whose closure or source panics in its drop panics there when it is finalized: at once in a local loop,
+/// in the loop's thread in a shared one. The finalizer is called all the same, once.
+fn a_panic_in_the_drop_of_a_finalized_closure(cell: &Cell) -> Verdict {
+    let mut lp = cell.open();
+    let log = Log::new();
+    let (near, mut far) = pair();
+    let armed = Armed(near, Bomb);
+    let io = lp
+        .events()
+        .insert(Io::new(armed, Interest::READ), |_, _, _| panic!("finalized"));
+    let other = lp.events().insert(User::new(), log.noting("other"));
+    let finalizer = log.note("finalizer");
+    let message = if let Loop::Local(_) = &lp {
+        caught(|| lp.events().finalize(io, finalizer))
+    } else {
+        lp.events().finalize(io, finalizer).unwrap();
+        caught(|| lp.run())
+    };
+    assert_eq!(message, "dropped");
+    assert_eq!(far.read(&mut [0]).unwrap(), 0, "closed");
+    lp.events().activate(other, Causes::empty()).unwrap();
+    assert_eq!(lp.run(), Outcome::Empty);
+    assert_eq!(log.take(), ["finalizer", "other"]);
+    assert_eq!(lp.events().len(), 1);
+    Ok(())
+}
+
+/// If it was finalized in its callback, the panic comes when that has returned, and the finalizer in the next run.
+fn a_panic_in_the_drop_of_a_finalized_closure_that_runs(cell: &Cell) -> Verdict {
+    let mut lp = cell.open();
+    let log = Log::new();
+    let (bomb, seen) = (Bomb, log.clone());
+    let key = lp.events().insert(User::new(), move |cx, (), fired| {
+        let _armed = &bomb;
+        cx.finalize(fired.key(), seen.note("finalizer")).unwrap();
+        seen.push("callback");
+    });
+    lp.events().activate(key, Causes::empty()).unwrap();
+    assert_eq!(caught(|| lp.run()), "dropped");
+    assert_eq!(log.take(), ["callback"]);
+    assert_eq!(lp.run(), Outcome::Empty);
+    assert_eq!(log.take(), ["finalizer"]);
+    Ok(())
+}
+
+/// The turn after a panic has its whole limit, and has waited for nobody.
+fn a_panic_in_a_limited_turn(cell: &Cell) -> Verdict {
+    let two = NonZeroU32::new(2).unwrap();
+    let limits = Limits::new().callbacks(two).interval(HOUR).patience(two);
+    let mut lp = cell.open_with(&cell.config().limits(limits));
+    let log = Log::new();
+    let seen = log.clone();
+    lp.events().on_prepare(move |_, _| seen.push("turn"));
+    lp.events().defer(|_| panic!("in a deferred closure"));
+    for name in ["a", "b", "c"] {
+        lp.events().defer(log.note(name));
+    }
+    assert_eq!(caught(|| lp.run()), "in a deferred closure");
+    assert_eq!(log.take(), ["turn"]);
+    assert_eq!(lp.run(), Outcome::Empty);
+    assert_eq!(log.take(), ["turn", "a", "b", "turn", "c"]);
+    Ok(())
+}
+
+/// A hold that a callback or another thread owns is gone with the panic that unwinds it.
+fn a_panic_with_the_last_hold(cell: &Cell) -> Verdict {
+    let mut lp = cell.open();
+    let hold = lp.events().keep_alive();
+    lp.events().defer(move |_| {
+        let _hold = hold;
+        panic!("in a deferred closure");
+    });
+    assert_eq!(caught(|| lp.run()), "in a deferred closure");
+    assert_eq!(lp.run(), Outcome::Empty);
+    let hold = lp.events().keep_alive();
+    let worker = thread::spawn(move || {
+        let _hold = hold;
+        panic!("in a worker");
+    });
+    assert_eq!(lp.run(), Outcome::Empty);
+    worker.join().expect_err("it panicked");
+    Ok(())
+}
+
+/// A thread that waits for a callback which is its event's last goes on when that panics.
+fn a_panic_in_a_one_time_callback_releases_those_who_wait(cell: &Cell) -> Verdict {
+    let mut lp = shared(cell)?;
+    let handle = lp.handle();
+    let (running, runs) = mpsc::channel();
+    let key = handle
+        .once(Timer::after(Duration::ZERO), move |_, (), _| {
+            running.send(()).unwrap();
+            panic!("in a one-time event");
+        })
+        .unwrap();
+    let waiter = thread::spawn(move || {
+        runs.recv().unwrap();
+        handle.delete(key)
+    });
+    assert_eq!(caught(|| lp.run()), "in a one-time event");
+    assert!(matches!(waiter.join().unwrap(), Err(Error::Stale)));
+    assert_eq!(lp.run().unwrap(), Outcome::Empty);
+    Ok(())
+}
+
+/// After a panic in a hook, of either kind, other threads reach the loop as before, and it runs for them.
+fn a_panic_in_a_hook_leaves_no_lock(cell: &Cell) -> Verdict {
+    let mut lp = shared(cell)?;
+    let log = Log::new();
+    for phase in ["prepare", "check"] {
+        let handle = lp.handle();
+        if phase == "prepare" {
+            handle.on_prepare(|_, _| panic!("in a hook")).unwrap();
+        } else {
+            handle.on_check(|_| panic!("in a hook")).unwrap();
+        }
+        handle.insert(Timer::after(HOUR), |_, (), _| ()).unwrap();
+        handle.post(|_| ()).unwrap();
+        assert_eq!(caught(|| lp.run()), "in a hook");
+        let seen = log.clone();
+        let other = thread::spawn(move || {
+            handle.len().unwrap();
+            handle
+                .defer(move |cx| {
+                    seen.push(phase);
+                    cx.stop().unwrap();
+                })
+                .unwrap();
+        });
+        assert_eq!(lp.run().unwrap(), Outcome::Stopped);
+        other.join().unwrap();
+        assert_eq!(log.take(), [phase]);
+    }
     Ok(())
 }

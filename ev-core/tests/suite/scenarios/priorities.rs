@@ -18,6 +18,7 @@ scenarios!("priorities":
     one_that_does_not_exist_is_refused,
     a_pending_event_changes_its_priority,
     an_active_event_keeps_its_priority,
+    an_event_for_later_changes_its_priority,
     a_turn_is_one_priority,
     once_drains_all_priorities,
     activating_something_more_urgent_ends_the_turn,
@@ -116,6 +117,19 @@ fn an_active_event_keeps_its_priority(cell: &Cell) -> Verdict {
     lp.events().activate(other, Causes::empty()).unwrap();
     assert_eq!(lp.run(), Outcome::Empty);
     assert_eq!(log.take(), ["called", "called", "other"]);
+    Ok(())
+}
+
+/// An event that is active for the next turn only has no place in a queue yet, and its priority can change.
+fn an_event_for_later_changes_its_priority(cell: &Cell) -> Verdict {
+    let mut lp = cell.open_with_priorities(2);
+    let log = Log::new();
+    let [a, b] = ["a", "b"].map(|name| lp.events().insert(User::new().priority(1), log.noting(name)));
+    lp.events().activate_later(b, Causes::empty()).unwrap();
+    lp.events().activate_later(a, Causes::empty()).unwrap();
+    lp.events().set_priority(a, 0).unwrap();
+    assert_eq!(lp.run(), Outcome::Empty);
+    assert_eq!(log.take(), ["a", "b"]);
     Ok(())
 }
 

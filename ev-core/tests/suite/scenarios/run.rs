@@ -1,11 +1,13 @@
 //! How long a run lasts, why it ends, and what a stop or a restart leaves behind.
 
+use std::io;
 use std::time::Duration;
 
 use ev_core::{Causes, Interest, Outcome, RawIo, RunMode, Timer, User};
 
 use super::scenarios;
 use crate::cell::Cell;
+use crate::events::Loop;
 use crate::harness::Verdict;
 use crate::support::Log;
 
@@ -35,6 +37,7 @@ scenarios!("run":
     restart_outside_a_run_has_no_effect,
     stop_outranks_restart,
     what_a_callback_inserts_runs_in_the_same_run,
+    a_failed_wait_ends_the_run,
 );
 
 /// A loop without events ends at once, in every mode but `FOREVER`.
@@ -386,5 +389,28 @@ fn what_a_callback_inserts_runs_in_the_same_run(cell: &Cell) -> Verdict {
     assert_eq!(lp.run(), Outcome::Empty);
     assert_eq!(log.take(), [1, 2, 3]);
     assert_eq!(lp.events().len(), 1, "the user event");
+    Ok(())
+}
+
+/// An error of the kernel's in the wait ends the run with it, also where the loop has a notifier. Nothing has changed, and
+/// the next run works.
+fn a_failed_wait_ends_the_run(cell: &Cell) -> Verdict {
+    let (mut lp, script) = cell.open_scripted()?;
+    let log = Log::new();
+    let key = lp.events().insert(Timer::after(HOUR), log.noting("timer"));
+    let assert_fails = |lp: &mut Loop, mode| {
+        script.fail_wait(io::Error::from_raw_os_error(libc::ENOMEM));
+        let error = lp.try_run_with(mode).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ENOMEM));
+        assert!(lp.events().is_pending(key).unwrap());
+        assert_eq!(log.len(), 0);
+    };
+    for mode in [RunMode::UNTIL_EMPTY, RunMode::ONCE, RunMode::NON_BLOCKING] {
+        assert_fails(&mut lp, mode);
+    }
+    let _remote = lp.remote();
+    assert_fails(&mut lp, RunMode::UNTIL_EMPTY);
+    assert_eq!(lp.run(), Outcome::Empty);
+    assert_eq!(log.take(), ["timer"]);
     Ok(())
 }

@@ -33,6 +33,7 @@ scenarios!("signals":
     a_signal_event_has_its_priority,
     signals_do_not_end_a_pass_by_themselves,
     a_deadline_leaves_a_signal_event_added,
+    a_new_deadline_takes_back_no_deliveries,
     the_disposition_is_restored_with_the_last_event,
     the_disposition_is_restored_with_the_last_loop,
     signals_that_cannot_be_watched_are_refused,
@@ -365,6 +366,27 @@ fn a_deadline_leaves_a_signal_event_added(cell: &Cell) -> Verdict {
     send(SIGUSR1);
     assert_eq!(lp.run_with(RunMode::ONCE), Outcome::Passed);
     assert_eq!(log.take(), [Causes::SIGNAL]);
+    Ok(())
+}
+
+/// A deadline given between the calls for several deliveries takes back an expiry, and none of these calls.
+fn a_new_deadline_takes_back_no_deliveries(cell: &Cell) -> Verdict {
+    let mut lp = cell.open();
+    let log = Log::new();
+    let seen = log.clone();
+    let key = lp.events().insert(Signal::new(SIGUSR1), move |cx, (), fired| {
+        seen.push(fired.causes());
+        cx.activate(fired.key(), Causes::TIMEOUT).unwrap();
+        cx.add_after(fired.key(), HOUR).unwrap();
+    });
+    for _ in 0..3 {
+        send(SIGUSR1);
+    }
+    assert_eq!(lp.run_with(RunMode::ONCE), Outcome::Passed);
+    assert_eq!(log.take(), [Causes::SIGNAL; 3]);
+    assert_eq!(lp.pass(), Outcome::Passed);
+    assert_eq!(log.take(), []);
+    assert!(lp.events().deadline(key).unwrap().is_some());
     Ok(())
 }
 

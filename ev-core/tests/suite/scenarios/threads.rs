@@ -1,21 +1,26 @@
 //! Other threads: what they ask of a loop, when it wakes, and who waits for whom.
 
-use std::fs;
 use std::io::Write;
-use std::process;
 use std::sync::mpsc;
 use std::sync::{Arc, Barrier, OnceLock};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use ev_core::{Causes, Error, EventKey, Interest, Io, LoopHandle, Outcome, RunMode, SharedLoop, Timer, User};
+use ev_core::{
+    Causes, Error, EventKey, Fired, Interest, Io, LoopHandle, Outcome, RunMode, SharedContext, SharedLoop, Signal,
+    Timer, User,
+};
+use ev_sys::signal::raise;
+use libc::{SIGUSR1, SIGUSR2};
 
 use super::scenarios;
 use crate::cell::Cell;
 use crate::events::{Events, Loop, Remote};
 use crate::harness::{Skip, Verdict};
-use crate::support::{Log, pair};
+use crate::mechanism::Mechanism;
+use crate::support::{Log, pair, until_main_sleeps};
 
+const MILLISECOND: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_hours(1);
 const WHY_NOT: &str = "other threads cannot reach a local loop's events";
 
@@ -40,6 +45,7 @@ scenarios!("threads":
     delete_waits_for_the_running_callback,
     delete_does_not_wait_for_another_callback,
     delete_nowait_does_not_wait,
+    neither_adding_nor_activating_waits_for_the_callback,
     delete_of_the_last_event_ends_the_loop,
     remove_drops_the_closure_in_the_loops_thread,
     remove_of_the_last_event_drops_it_before_the_run_ends,
@@ -47,9 +53,12 @@ scenarios!("threads":
     remove_without_a_run_drops_it_here,
     an_earlier_timer_wakes_the_loop,
     a_later_timer_does_not_wake_the_loop,
+    deleting_the_earliest_timer_costs_no_wake_up,
+    the_next_timer_is_in_time_when_the_earliest_is_deleted,
     a_question_does_not_wake_the_loop,
     an_activation_wakes_the_loop,
     an_added_descriptor_wakes_the_loop,
+    an_added_signal_is_heard_by_a_loop_that_sleeps,
     ten_threads_add_and_activate,
     two_loops_that_delete_each_others_events,
     three_loops_that_delete_in_a_ring,
@@ -57,23 +66,10 @@ scenarios!("threads":
     a_loop_moves_to_another_thread,
 );
 
-fn shared(cell: &Cell) -> Result<SharedLoop, Skip> {
+fn shared(cell: &Cell) -> Result<SharedLoop<Mechanism>, Skip> {
     match cell.open() {
         Loop::Shared(lp) => Ok(lp),
         Loop::Local(_) => Err(Skip(WHY_NOT)),
-    }
-}
-
-/// Waits until the main thread, which runs the loop, sleeps. Where that cannot be seen it does not wait, and the
-/// scenario holds for a loop that is awake.
-fn until_main_sleeps() {
-    let path = format!("/proc/self/task/{}/stat", process::id());
-    while let Ok(stat) = fs::read_to_string(&path) {
-        // `pid (name) state …`
-        if stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S')) {
-            return;
-        }
-        thread::yield_now();
     }
 }
 
@@ -534,6 +530,40 @@ fn delete_nowait_does_not_wait(cell: &Cell) -> Verdict {
     Ok(())
 }
 
+/// Only deleting waits: a signal event can be activated and given a deadline by another thread while its callback runs,
+/// and waits for that.
+fn neither_adding_nor_activating_waits_for_the_callback(cell: &Cell) -> Verdict {
+    let mut lp = shared(cell)?;
+    let handle = lp.handle();
+    let log = Log::new();
+    let (running, runs) = mpsc::channel();
+    let (done, over) = mpsc::channel();
+    let seen = log.clone();
+    let signal = Signal::new(SIGUSR1);
+    let key = handle.insert(signal, move |cx, (), fired| {
+        seen.push(fired.causes());
+        if fired.causes() == Causes::SIGNAL {
+            running.send(()).unwrap();
+            over.recv().unwrap();
+        } else {
+            cx.stop().unwrap();
+        }
+    });
+    let key = key.unwrap();
+    raise(SIGUSR1).unwrap();
+    let other = thread::spawn(move || {
+        runs.recv().unwrap();
+        handle.activate(key, Causes::WRITE).unwrap();
+        handle.add_after(key, HOUR).unwrap();
+        done.send(()).unwrap();
+    });
+    assert_eq!(lp.run().unwrap(), Outcome::Stopped);
+    other.join().unwrap();
+    assert_eq!(log.take(), [Causes::SIGNAL, Causes::WRITE]);
+    assert!(lp.handle().deadline(key).unwrap().is_some());
+    Ok(())
+}
+
 /// Deleting the last event wakes the loop, which finds itself empty; of every kind that can be slept for.
 fn delete_of_the_last_event_ends_the_loop(cell: &Cell) -> Verdict {
     let mut lp = shared(cell)?;
@@ -543,7 +573,8 @@ fn delete_of_the_last_event_ends_the_loop(cell: &Cell) -> Verdict {
     let io = handle
         .insert(Io::new(near, Interest::READ).disarmed(), |_, _, _| ())
         .unwrap();
-    for key in [timer, io] {
+    let signal = handle.insert(Signal::new(SIGUSR1).disarmed(), |_, (), _| ()).unwrap();
+    for key in [timer, io, signal] {
         handle.add(key).unwrap();
         let handle = handle.clone();
         let deleter = thread::spawn(move || {
@@ -698,6 +729,60 @@ fn a_later_timer_does_not_wake_the_loop(cell: &Cell) -> Verdict {
     Ok(())
 }
 
+/// Deleting the timer for which the loop sleeps does not disturb it: it wakes at that time and sleeps on.
+fn deleting_the_earliest_timer_costs_no_wake_up(cell: &Cell) -> Verdict {
+    let (Loop::Shared(mut lp), waits) = cell.open_counted() else {
+        return Err(Skip(WHY_NOT));
+    };
+    let handle = lp.handle();
+    let earliest = handle.insert(Timer::after(HOUR), |_, (), _| ()).unwrap();
+    handle.insert(Timer::after(2 * HOUR), |_, (), _| ()).unwrap();
+    let deleter = thread::spawn(move || {
+        until_main_sleeps();
+        waits.take();
+        handle.delete(earliest).unwrap();
+        // A loop that was woken does not sleep again before it has turned.
+        until_main_sleeps();
+        let waited = waits.take();
+        handle.stop().unwrap();
+        waited
+    });
+    assert_eq!(lp.run().unwrap(), Outcome::Stopped);
+    assert_eq!(deleter.join().unwrap(), 0);
+    Ok(())
+}
+
+/// A loop that was asleep for a timer that another thread deletes calls the next one, and not before its time.
+fn the_next_timer_is_in_time_when_the_earliest_is_deleted(cell: &Cell) -> Verdict {
+    let mut lp = shared(cell)?;
+    let log = Log::new();
+    // Until a deletion has come before the deadline.
+    loop {
+        let handle = lp.handle();
+        let now = handle.now();
+        let (first, next) = (now + 5 * MILLISECOND, now + 10 * MILLISECOND);
+        let [earliest, _] = [first, next].map(|deadline| {
+            let seen = log.clone();
+            let timer = Timer::at(deadline);
+            let called = move |cx: &mut SharedContext<'_, Mechanism>, (): &mut (), _: Fired| {
+                seen.push((deadline, cx.now() >= deadline));
+            };
+            handle.insert(timer, called).unwrap()
+        });
+        let deleter = thread::spawn(move || {
+            until_main_sleeps();
+            handle.delete(earliest)
+        });
+        assert_eq!(lp.run().unwrap(), Outcome::Empty);
+        deleter.join().unwrap().unwrap();
+        let calls = log.take();
+        if calls != [(first, true), (next, true)] {
+            assert_eq!(calls, [(next, true)]);
+            return Ok(());
+        }
+    }
+}
+
 /// Looking at events does not disturb the loop.
 fn a_question_does_not_wake_the_loop(cell: &Cell) -> Verdict {
     let (Loop::Shared(mut lp), waits) = cell.open_counted() else {
@@ -763,6 +848,30 @@ fn an_added_descriptor_wakes_the_loop(cell: &Cell) -> Verdict {
     Ok(())
 }
 
+/// A signal event that another thread adds is heard of by a loop that sleeps: the first one, with which the loop begins to
+/// listen to signals at all, and one of another signal.
+fn an_added_signal_is_heard_by_a_loop_that_sleeps(cell: &Cell) -> Verdict {
+    let mut lp = shared(cell)?;
+    let log = Log::new();
+    for signal in [SIGUSR1, SIGUSR2] {
+        let (handle, seen) = (lp.handle(), log.clone());
+        let adder = thread::spawn(move || {
+            until_main_sleeps();
+            let added = handle.insert(Signal::new(signal), move |cx, (), _| {
+                seen.push(signal);
+                cx.stop().unwrap();
+            });
+            // To this thread: the loop's own wait is not interrupted.
+            raise(signal).unwrap();
+            added.unwrap();
+        });
+        assert_eq!(lp.run_with(RunMode::FOREVER).unwrap(), Outcome::Stopped);
+        adder.join().unwrap();
+        assert_eq!(log.take(), [signal]);
+    }
+    Ok(())
+}
+
 /// Ten threads insert, activate, delete and remove events of a loop that runs; none is lost and none is left.
 fn ten_threads_add_and_activate(cell: &Cell) -> Verdict {
     const EACH: usize = 50;
@@ -814,6 +923,9 @@ fn ten_threads_add_and_activate(cell: &Cell) -> Verdict {
     Ok(())
 }
 
+/// Loops, each with the event that the one before it deletes.
+type Ring = Vec<(LoopHandle<Mechanism>, EventKey)>;
+
 /// Runs that many loops, each in a thread of its own, of which each has a callback that deletes the running event of
 /// the next one. Asserts that exactly one deletion is refused.
 fn assert_ring_refuses_one(cell: &Cell, number: usize) -> Verdict {
@@ -821,7 +933,7 @@ fn assert_ring_refuses_one(cell: &Cell, number: usize) -> Verdict {
     for _ in 0..number {
         loops.push(shared(cell)?);
     }
-    let ring: Arc<OnceLock<Vec<(LoopHandle, EventKey)>>> = Arc::default();
+    let ring: Arc<OnceLock<Ring>> = Arc::default();
     let all_run = Arc::new(Barrier::new(number));
     let log = Log::new();
     let events = loops.iter().enumerate().map(|(n, lp)| {

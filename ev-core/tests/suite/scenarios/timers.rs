@@ -1,15 +1,16 @@
 //! Deadlines: never early, in order, in phase; and what changes them.
 
 use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-use ev_core::{Causes, Clock, Error, EventKey, Interest, Io, Outcome, RunMode, Time, Timer, User};
+use ev_core::{Causes, Clock, Error, EventKey, Interest, Io, Limits, Outcome, RawIo, RunMode, Time, Timer, User};
 
 use super::scenarios;
 use crate::cell::Cell;
 use crate::events::{Events, Loop};
 use crate::harness::{Skip, Verdict};
-use crate::support::{Log, pair};
+use crate::support::{Log, let_time_pass, pair};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -57,10 +58,12 @@ scenarios!("timers":
     idle_timeout_set_later_starts_with_the_next_activity,
     idle_timeout_cleared_while_due_comes_back_when_set,
     once_with_a_timeout_is_deleted_by_either,
+    an_expired_event_added_again_hears_of_its_descriptor,
     readiness_and_timeout_in_one_call,
     a_one_off_deadline_leaves_the_registration,
     the_clock_outside_a_run_is_not_a_turns,
     the_first_timeout_set_in_a_turn,
+    a_limit_in_time_makes_now_move_on,
 );
 
 fn deadline(lp: &mut Loop, key: EventKey) -> Time {
@@ -812,6 +815,33 @@ fn once_with_a_timeout_is_deleted_by_either(cell: &Cell) -> Verdict {
     Ok(())
 }
 
+/// An event that its deadline has deleted and made active is added again before its call: it is not called for the old
+/// deadline, and waits for its descriptor as well as for the new one.
+fn an_expired_event_added_again_hears_of_its_descriptor(cell: &Cell) -> Verdict {
+    let mut lp = cell.open();
+    let log = Log::new();
+    let (near, mut far) = pair();
+    let seen = log.clone();
+    let event = RawIo::new(near.as_raw_fd(), Interest::READ).once().disarmed();
+    let key = lp.events().insert(event, move |_, (), fired| seen.push(fired.causes()));
+    let now = lp.events().read_clock();
+    // Armed first, so called first.
+    lp.events().insert(Timer::at(now), move |cx, (), _| {
+        assert_eq!(cx.describe(key).unwrap().active, Some(Causes::TIMEOUT));
+        assert!(!cx.is_pending(key).unwrap());
+        cx.add_after(key, HOUR).unwrap();
+    });
+    lp.events().add_at(key, now).unwrap();
+    assert_eq!(lp.pass(), Outcome::Passed);
+    assert_eq!(log.take(), []);
+    assert!(lp.events().describe(key).unwrap().is_registered);
+    assert!(deadline(&mut lp, key) >= now + HOUR);
+    far.write_all(b"x").unwrap();
+    assert_eq!(lp.run(), Outcome::Empty);
+    assert_eq!(log.take(), [Causes::READ]);
+    Ok(())
+}
+
 /// What is ready and due in one turn is called once, with both causes; the period stays in phase.
 fn readiness_and_timeout_in_one_call(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
@@ -855,13 +885,13 @@ fn the_clock_outside_a_run_is_not_a_turns(cell: &Cell) -> Verdict {
     let seen = log.clone();
     lp.insert(Timer::after(Duration::ZERO), move |cx, (), _| {
         let turn = cx.now();
-        while Clock::Monotonic.now() <= turn.as_nanos() {}
+        let_time_pass();
         seen.push(cx.now() == turn);
         seen.push(cx.refresh_now() > turn);
     })
     .unwrap();
     let first = lp.now();
-    while Clock::Monotonic.now() <= first.as_nanos() {}
+    let_time_pass();
     let second = lp.now();
     assert!(second > first);
     assert_eq!(lp.run(&mut ()).unwrap(), Outcome::Empty);
@@ -890,5 +920,32 @@ fn the_first_timeout_set_in_a_turn(cell: &Cell) -> Verdict {
     lp.pass();
     lp.pass();
     assert_eq!(log.take(), [Causes::READ]);
+    Ok(())
+}
+
+/// A loop whose turns are limited in time reads the clock after each callback, and that is the next one's `now`.
+fn a_limit_in_time_makes_now_move_on(cell: &Cell) -> Verdict {
+    for (limits, moves_on) in [(Limits::new(), false), (Limits::new().interval(HOUR), true)] {
+        let Loop::Local(mut lp) = cell.open_with(&cell.config().limits(limits)) else {
+            return Err(Skip("a shared loop's clock is never a turn's"));
+        };
+        let log = Log::new();
+        for _ in 0..3 {
+            let seen = log.clone();
+            let key = lp.insert(User::new(), move |cx, (), _| {
+                let now = cx.now();
+                let_time_pass();
+                assert_eq!(cx.now(), now, "within a callback it stands");
+                seen.push(now);
+            });
+            lp.activate(key.unwrap(), Causes::empty()).unwrap();
+        }
+        lp.stop_after_turn();
+        assert_eq!(lp.run(&mut ()).unwrap(), Outcome::Stopped);
+        let [first, second, third] = log.take()[..] else {
+            panic!("three calls in one turn")
+        };
+        assert_eq!((second > first, third > second), (moves_on, moves_on));
+    }
     Ok(())
 }
