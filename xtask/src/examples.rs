@@ -15,7 +15,7 @@ use cargo_metadata::camino::{Utf8Path, Utf8PathBuf};
 use lexopt::{Arg, Parser, ValueExt as _};
 
 use crate::tally::Tally;
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, features_for_tests};
 use crate::{Error, Result, process};
 
 pub(crate) const OPTIONS: &str = "[NAME]...";
@@ -38,6 +38,7 @@ const EXERCISES: &[Exercise] = &[
     Exercise::new("ev-timer", "sessions", &[("run", small::sessions)]),
     Exercise::new("ev-core", "timers", &[("run", small::timers)]),
     Exercise::new("ev-core", "threads", &[("run", small::threads)]),
+    Exercise::new("ev-core", "retry", &[("run", small::retry)]),
     Exercise::new(
         "ev-core",
         "stdin",
@@ -93,6 +94,7 @@ pub(crate) fn run(workspace: &Workspace, names: &[String]) -> Result<Tally> {
             "--example",
             exercise.example,
         ]);
+        command.args(features_for_tests(exercise.package));
         let programs = process::build(&mut command)?;
         let Some(program) = programs.iter().find(|program| program.name == exercise.example) else {
             return Err(Error::Failed(format!(

@@ -30,7 +30,11 @@ const TESTED: &[(&str, &[&str])] = &[
     ("ev-core", &["poll"]),
     ("ev-core", &["epoll", "signals"]),
     ("ev-core", &["select", "threads"]),
+    ("ev-core", &["sim", "log"]),
 ];
+
+/// The simulated backend, which brings a real one.
+const SIMULATION: &str = "sim";
 
 pub(crate) fn command(parser: Parser) -> Result {
     crate::no_arguments(parser)?;
@@ -88,7 +92,8 @@ impl Combination<'_> {
 
     /// Whether this is the core without any backend.
     fn lacks_a_backend(&self) -> bool {
-        let has_backend = |feature: &&str| BACKENDS.contains(feature) || [LIBKQUEUE, "default"].contains(feature);
+        let has_backend =
+            |feature: &&str| BACKENDS.contains(feature) || [LIBKQUEUE, SIMULATION, "default"].contains(feature);
         self.package == "ev-core" && !self.features.iter().any(has_backend)
     }
 

@@ -6,6 +6,7 @@
 //! | [`manifests`] | what a published crate says of itself, and how its `lib.rs` begins |
 //! | [`code`] | Rust files: size, unsafe code, lint exceptions, leftovers |
 //! | [`text`] | all files: blanks at line ends, paths of one machine, words from outside the project, lost documents |
+//! | [`semantics`] | the table of libevent's behaviours: every one has a test that exists, or a reason |
 //!
 //! Every finding is printed as `file:line: message`. A note does not fail the check.
 
@@ -16,6 +17,7 @@ mod fixture;
 mod layers;
 mod manifests;
 mod rust;
+mod semantics;
 mod text;
 
 use std::fmt;
@@ -54,6 +56,7 @@ fn check(workspace: &Workspace) -> Result<Findings> {
             code::check(file, &mut findings);
         }
     }
+    semantics::check(&files, &mut findings);
     Ok(findings)
 }
 

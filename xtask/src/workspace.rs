@@ -14,6 +14,15 @@ pub(crate) struct Workspace {
     metadata: Metadata,
 }
 
+/// The features beyond the default ones that a crate's tests and examples are about.
+const FOR_TESTS: &[(&str, &str)] = &[("ev-backend", "sim"), ("ev-core", "log,sim")];
+
+/// What tells cargo to build a package with the further features that its tests and examples need.
+pub(crate) fn features_for_tests(package: &str) -> Vec<&'static str> {
+    let further = FOR_TESTS.iter().filter(|(name, _)| *name == package);
+    further.flat_map(|(_, features)| ["--features", features]).collect()
+}
+
 impl Workspace {
     /// Asks cargo about the workspace around the current directory.
     pub(crate) fn load() -> Result<Self> {

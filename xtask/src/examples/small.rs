@@ -45,6 +45,13 @@ pub(super) fn threads(stage: &Stage) -> Answer {
     prints(stage, &["1000 timers fired", "calls for 1000 activations"])
 }
 
+pub(super) fn retry(stage: &Stage) -> Answer {
+    prints(
+        stage,
+        &["0.00ns  asked", "6.00s  asked", "223.00s  asked", "223.25s  answered"],
+    )
+}
+
 /// `stdin` copies what a pipe brings as it comes, and ends with it.
 pub(super) fn stdin_pipe(stage: &Stage) -> Answer {
     let mut example = Running::start(stage, &[])?;

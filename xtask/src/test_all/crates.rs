@@ -1,4 +1,5 @@
-//! The tests of the crates, each built alone: with its own default features and no sibling's.
+//! The tests of the crates, each built alone: with its own features, the default ones and those that are there to be
+//! tested, and no sibling's.
 
 use std::process::Command;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use super::suite;
 use crate::process::{self, Ended};
 use crate::table::Row;
 use crate::tally::Tally;
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, features_for_tests};
 use crate::{Error, Result};
 
 /// The crates that have loom models, and the test target that holds them.
@@ -50,6 +51,7 @@ impl Tests {
         let cargo_test = |kind| {
             let mut command = process::cargo(workspace, "test");
             command.args([kind, "--package", &package.name]);
+            command.args(features_for_tests(&package.name));
             command
         };
         Self {

@@ -8,7 +8,7 @@ use crate::{Error, Result};
 
 pub(crate) const OPTIONS: &str = "[--backend NAME]... [--driver local|shared]... [--filter TEXT]";
 
-const BACKENDS: &[&str] = &["epoll", "epoll-deferred", "poll", "select", "kqueue"];
+const BACKENDS: &[&str] = &["epoll", "epoll-deferred", "poll", "select", "kqueue", "sim"];
 const DRIVERS: &[&str] = &["local", "shared"];
 
 /// One way to run the suite: a backend under a driver.

@@ -8,7 +8,7 @@ use cargo_metadata::camino::Utf8PathBuf;
 use super::cell::{self, Outcome};
 use super::selection::{Cell, Selection};
 use crate::process;
-use crate::workspace::{LIBKQUEUE, Workspace};
+use crate::workspace::{LIBKQUEUE, Workspace, features_for_tests};
 use crate::{Error, Result};
 
 const PACKAGE: &str = "ev-core";
@@ -35,6 +35,7 @@ impl Suite {
         let manifest = &workspace.library(PACKAGE)?.manifest_path;
         let mut command = process::cargo(workspace, "test");
         command.args(["--package", PACKAGE, "--test", TARGET, "--no-run"]);
+        command.args(features_for_tests(PACKAGE));
         let mut no_kqueue = None;
         if cfg!(target_os = "linux") {
             match process::libkqueue() {

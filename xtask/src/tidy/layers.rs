@@ -91,8 +91,12 @@ const LAYERS: &[Layer] = &[
         ..Layer::new(
             "ev-core",
             &["ev-backend", "ev-map", "ev-signal", "ev-thread", "ev-timer"],
-            &["bitflags", "parking_lot", "thiserror"],
+            &["bitflags", "log", "parking_lot", "thiserror"],
         )
+    },
+    Layer {
+        build: &["cc"],
+        ..Layer::new("ev-capi", &["ev-core"], &["libc"])
     },
     Layer::new("xtask", &[], &["cargo_metadata", "lexopt"]),
 ];
