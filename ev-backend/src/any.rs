@@ -13,20 +13,25 @@ pub(crate) struct Candidate {
     pub(crate) open: fn(&Config) -> io::Result<(AnyBackend, AnyWaiter)>,
 }
 
-/// Makes the enums, their traits and the list of candidates of one line a backend, in the order of preference.
+/// Makes the enums and their traits of one line a backend, and the list of candidates of those that can be opened, in the
+/// order of preference.
 macro_rules! backends {
-    ($(
-        $(#[$cfg:meta])*
-        $name:literal: $variant:ident($backend:ident, $waiter:ident) = $open:expr;
-    )*) => {
-        $($(#[$cfg])* use crate::{$backend, $waiter};)*
+    (
+        opened {
+            $(
+                $(#[$cfg:meta])*
+                $name:literal: $variant:ident($backend:path, $waiter:path) = $open:expr;
+            )*
+        }
+        given { $($(#[$given_cfg:meta])* $given:ident($given_backend:path, $given_waiter:path);)* }
+    ) => {
 
         /// The candidates, best first.
         pub(crate) const CANDIDATES: &[Candidate] = &[$(
             $(#[$cfg])*
             Candidate {
                 name: $name,
-                features: $backend::FEATURES,
+                features: <$backend>::FEATURES,
                 open: |config| {
                     let open: fn(&Config) -> io::Result<($backend, $waiter)> = $open;
                     let (backend, waiter) = open(config)?;
@@ -46,7 +51,8 @@ macro_rules! backends {
             &[$($(#[$cfg])* $name,)*]
         }
 
-        /// One of the backends compiled in, chosen at run time by [`Config::open`].
+        /// One of the backends compiled in, chosen at run time by [`Config::open`]; or the simulation, which is never
+        /// chosen but given.
         ///
         /// Each call costs one predictable branch more than a backend of known type.
         #[derive(Debug)]
@@ -56,6 +62,11 @@ macro_rules! backends {
                 #[doc = concat!("`", $name, "`.")]
                 $(#[$cfg])*
                 $variant($backend),
+            )*
+            $(
+                /// A simulation, for tests.
+                $(#[$given_cfg])*
+                $given($given_backend),
             )*
         }
 
@@ -68,6 +79,11 @@ macro_rules! backends {
                 $(#[$cfg])*
                 $variant($waiter),
             )*
+            $(
+                /// A simulation, for tests.
+                $(#[$given_cfg])*
+                $given($given_waiter),
+            )*
         }
 
         #[allow(unused_variables, unreachable_patterns, reason = "there may be one backend, or none, to choose from")]
@@ -77,18 +93,21 @@ macro_rules! backends {
             fn name(&self) -> &'static str {
                 match *self {
                     $($(#[$cfg])* Self::$variant(ref backend) => backend.name(),)*
+                    $($(#[$given_cfg])* Self::$given(ref backend) => backend.name(),)*
                 }
             }
 
             fn features(&self) -> Features {
                 match *self {
                     $($(#[$cfg])* Self::$variant(ref backend) => backend.features(),)*
+                    $($(#[$given_cfg])* Self::$given(ref backend) => backend.features(),)*
                 }
             }
 
             fn update(&mut self, change: &Change) -> Result<(), UpdateError> {
                 match *self {
                     $($(#[$cfg])* Self::$variant(ref mut backend) => backend.update(change),)*
+                    $($(#[$given_cfg])* Self::$given(ref mut backend) => backend.update(change),)*
                 }
             }
 
@@ -98,6 +117,7 @@ macro_rules! backends {
             fn prepare(&mut self, waiter: &mut AnyWaiter) -> io::Result<()> {
                 match (self, waiter) {
                     $($(#[$cfg])* (Self::$variant(backend), AnyWaiter::$variant(waiter)) => backend.prepare(waiter),)*
+                    $($(#[$given_cfg])* (Self::$given(backend), AnyWaiter::$given(waiter)) => backend.prepare(waiter),)*
                     _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "the waiter of another backend")),
                 }
             }
@@ -105,6 +125,7 @@ macro_rules! backends {
             fn reset(&mut self) -> io::Result<()> {
                 match *self {
                     $($(#[$cfg])* Self::$variant(ref mut backend) => backend.reset(),)*
+                    $($(#[$given_cfg])* Self::$given(ref mut backend) => backend.reset(),)*
                 }
             }
         }
@@ -114,12 +135,14 @@ macro_rules! backends {
             fn wait(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
                 match *self {
                     $($(#[$cfg])* Self::$variant(ref mut waiter) => waiter.wait(timeout),)*
+                    $($(#[$given_cfg])* Self::$given(ref mut waiter) => waiter.wait(timeout),)*
                 }
             }
 
             fn for_each(&mut self, report: impl FnMut(Tag, Readiness)) {
                 match *self {
                     $($(#[$cfg])* Self::$variant(ref mut waiter) => waiter.for_each(report),)*
+                    $($(#[$given_cfg])* Self::$given(ref mut waiter) => waiter.for_each(report),)*
                 }
             }
         }
@@ -127,25 +150,31 @@ macro_rules! backends {
 }
 
 backends! {
-    #[cfg(all(feature = "epoll", any(target_os = "linux", target_os = "android")))]
-    "epoll": Epoll(Epoll, EpollWaiter) = Config::open_epoll;
+    opened {
+        #[cfg(all(feature = "epoll", any(target_os = "linux", target_os = "android")))]
+        "epoll": Epoll(crate::Epoll, crate::EpollWaiter) = Config::open_epoll;
 
-    #[cfg(all(
-        feature = "kqueue",
-        target_pointer_width = "64",
-        any(
-            target_vendor = "apple",
-            target_os = "freebsd",
-            target_os = "netbsd",
-            target_os = "openbsd",
-            all(target_os = "linux", feature = "libkqueue")
-        )
-    ))]
-    "kqueue": Kqueue(Kqueue, KqueueWaiter) = |_| Kqueue::new();
+        #[cfg(all(
+            feature = "kqueue",
+            target_pointer_width = "64",
+            any(
+                target_vendor = "apple",
+                target_os = "freebsd",
+                target_os = "netbsd",
+                target_os = "openbsd",
+                all(target_os = "linux", feature = "libkqueue")
+            )
+        ))]
+        "kqueue": Kqueue(crate::Kqueue, crate::KqueueWaiter) = |_| crate::Kqueue::new();
 
-    #[cfg(feature = "poll")]
-    "poll": Poll(Poll, PollWaiter) = |_| Poll::new();
+        #[cfg(feature = "poll")]
+        "poll": Poll(crate::Poll, crate::PollWaiter) = |_| crate::Poll::new();
 
-    #[cfg(feature = "select")]
-    "select": Select(Select, SelectWaiter) = |_| Select::new();
+        #[cfg(feature = "select")]
+        "select": Select(crate::Select, crate::SelectWaiter) = |_| crate::Select::new();
+    }
+    given {
+        #[cfg(feature = "sim")]
+        Sim(crate::sim::Sim, crate::sim::SimWaiter);
+    }
 }

@@ -1,15 +1,14 @@
 //! A client that asks again, after a pause that grows, when no answer comes; and its test, in which a day takes no time.
 //!
-//! The client does not know what backend it runs on. Here it runs on the simulated one: a script says when the server
-//! answers, and the virtual clock jumps from one thing that happens to the next.
+//! The client is written for any loop. Here the loop is simulated: a script says when the server answers, and the virtual
+//! clock jumps from one thing that happens to the next.
 #![expect(clippy::print_stdout, reason = "a command-line program")]
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
-use ev_core::backend::Backend;
-use ev_core::backend::sim::{Script, Sim, Source};
+use ev_core::backend::sim::{Script, Source};
 use ev_core::{Config, Context, EventLoop, Interest, Io, Readiness, Time, Timer};
 
 /// How long the client waits for an answer.
@@ -40,7 +39,7 @@ where
         }
     }
 
-    fn ask<B: Backend + 'static>(cx: &mut Context<'_, Self, B>) {
+    fn ask(cx: &mut Context<'_, Self>) {
         let now = cx.now();
         cx.state.asked.push(now);
         let Ok(connection) = (cx.state.connect)() else {
@@ -59,7 +58,7 @@ where
         }
     }
 
-    fn ask_later<B: Backend + 'static>(cx: &mut Context<'_, Self, B>) {
+    fn ask_later(cx: &mut Context<'_, Self>) {
         let pause = cx.state.pause;
         cx.state.pause = (pause * 2).min(LONGEST_PAUSE);
         if cx.once(Timer::after(pause), |cx, (), _| Self::ask(cx)).is_err() {
@@ -73,9 +72,7 @@ fn simulate<C>(mut connect: C) -> io::Result<Client<impl FnMut() -> io::Result<S
 where
     C: FnMut(&Script) -> io::Result<Source> + 'static,
 {
-    let (sim, waiter, script) = Sim::new(0)?;
-    let config = Config::new().virtual_clock(script.clock().clone());
-    let mut lp = EventLoop::with_backend(sim, waiter, &config);
+    let (mut lp, script) = EventLoop::simulated(0, &Config::new())?;
     let mut client = Client::new(move || connect(&script));
     lp.once(Timer::after(Duration::ZERO), |cx, (), _| Client::ask(cx))?;
     lp.run(&mut client)?;

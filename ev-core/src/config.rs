@@ -110,7 +110,11 @@ impl Config {
         self
     }
 
-    /// Measures deadlines by the clock of a simulation; for a loop on the simulated backend.
+    /// Measures deadlines by the clock of a simulation: for an engine of your own on the simulated backend that has this
+    /// clock. [`EventLoop::simulated`](crate::EventLoop::simulated) sets it by itself.
+    ///
+    /// The two go together: on another backend the clock does not move while the loop waits, and a simulation whose loop
+    /// has another clock jumps ahead in vain.
     #[cfg(feature = "sim")]
     #[must_use]
     pub fn virtual_clock(mut self, clock: ev_backend::sim::VirtualClock) -> Self {
@@ -134,7 +138,8 @@ impl Config {
     /// Checks what types cannot rule out, for while a program is being written: adding an event on a descriptor in
     /// blocking mode is refused with [`Error::Blocking`](crate::Error::Blocking), and deleting one whose descriptor was
     /// closed in the meantime, or closed and used again, is answered with
-    /// [`Error::ClosedWhileAdded`](crate::Error::ClosedWhileAdded) and told to the log.
+    /// [`Error::ClosedWhileAdded`](crate::Error::ClosedWhileAdded) and told to the log; where the operation has no such
+    /// answer, as when the event is removed, only to the log. Regular files, which always block, are refused as well.
     ///
     /// Costs two system calls where an event is added and one where it is deleted; nothing when off. One file that
     /// replaces another of a kind that has no file (event counters, timers) is not noticed.

@@ -129,3 +129,57 @@ impl<T> From<Rejected<T>> for io::Error {
         rejected.error.into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    const ENOSPC: i32 = 28;
+
+    fn refusal() -> io::Error {
+        io::Error::from_raw_os_error(ENOSPC)
+    }
+
+    #[test]
+    fn the_kernels_own_error_comes_through() {
+        for error in [Error::Io(refusal()), Error::Update(refusal().into())] {
+            assert_eq!(io::Error::from(error).raw_os_error(), Some(ENOSPC));
+        }
+        #[cfg(feature = "signals")]
+        {
+            let error = Error::Signal(ev_signal::SignalError::Io(refusal()));
+            assert_eq!(io::Error::from(error).raw_os_error(), Some(ENOSPC));
+        }
+    }
+
+    #[test]
+    fn other_errors_have_a_kind_and_keep_their_text() {
+        let impossible = ev_backend::Config::new()
+            .ignore_environment()
+            .require(ev_backend::Features::all());
+        for (error, kind) in [
+            (Error::Stale, io::ErrorKind::NotFound),
+            (Error::Gone, io::ErrorKind::NotFound),
+            (Error::OutOfMemory, io::ErrorKind::OutOfMemory),
+            (Error::Active, io::ErrorKind::InvalidInput),
+            (Error::Open(impossible.open().unwrap_err()), io::ErrorKind::Unsupported),
+        ] {
+            let text = error.to_string();
+            let error = io::Error::from(error);
+            assert_eq!((error.kind(), error.to_string()), (kind, text));
+        }
+    }
+
+    #[test]
+    fn a_refused_value_comes_with_the_reason() {
+        let rejected = Rejected {
+            error: Error::Active,
+            value: (),
+        };
+        assert_eq!(rejected.to_string(), Error::Active.to_string());
+        assert_eq!(format!("{rejected:?}"), "Rejected { error: Active, .. }");
+        assert!(rejected.source().is_some_and(<dyn std::error::Error>::is::<Error>));
+    }
+}

@@ -13,10 +13,11 @@ use crate::engine::{Arming, Spec, Target};
 pub enum Persistence {
     /// It stays added until it is deleted.
     Persistent,
-    /// It is deleted when it becomes active, before its callback is called, which may add it again.
+    /// It is deleted before its callback is called, which may add it again.
     Once,
-    /// It stays added until it is deleted or its deadline has passed, which deletes it; it gets no further deadline by
-    /// itself. libevent's persistent events are so inside, and a driver with its rules sets their next deadlines.
+    /// It stays added until it is deleted or its deadline has passed, which deletes it unless it is active already; it
+    /// gets no further deadline by itself. libevent's persistent events are so inside, and a driver with its rules sets
+    /// their next deadlines.
     UntilDue,
 }
 
@@ -106,8 +107,8 @@ macro_rules! io_methods {
             self
         }
 
-        /// Deletes the event whenever it becomes active; the callback may add it again, which costs no system call if
-        /// the event owns its source.
+        /// Deletes the event before each call of its callback, which may add it again: that costs no system call if the
+        /// event owns its source.
         #[must_use]
         pub fn once(mut self) -> Self {
             self.spec.persistence = Persistence::Once;

@@ -298,3 +298,26 @@ impl<S, B: Backend> Drop for Call<'_, S, B> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Causes, User};
+
+    #[test]
+    fn debugging_shows_the_engine_everywhere() {
+        let mut lp = EventLoop::<String>::new().unwrap();
+        let key = lp
+            .insert(User::new(), |cx, (), _| *cx.state = format!("{cx:?}"))
+            .unwrap();
+        let engine = format!("engine: Engine {{ backend: {:?}, events: 1, ", lp.backend_name());
+        assert!(format!("{lp:?}").starts_with(&format!("EventLoop {{ reactor: Reactor {{ {engine}")));
+        lp.activate(key, Causes::empty()).unwrap();
+        let mut text = String::new();
+        lp.run(&mut text).unwrap();
+        assert!(
+            text.starts_with(&format!("Context {{ reactor: Reactor {{ {engine}")),
+            "{text}"
+        );
+    }
+}

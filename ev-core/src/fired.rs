@@ -118,3 +118,29 @@ impl Fired {
         self.causes.contains(Causes::SIGNAL)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+
+    #[test]
+    fn each_question_is_about_one_cause() {
+        type Question = fn(Fired) -> bool;
+        let questions: [(Causes, Question); 7] = [
+            (Causes::READ, Fired::is_readable),
+            (Causes::WRITE, Fired::is_writable),
+            (Causes::CLOSED, Fired::is_closed),
+            (Causes::PRIORITY, Fired::is_priority),
+            (Causes::ERROR, Fired::is_error),
+            (Causes::TIMEOUT, Fired::is_timeout),
+            (Causes::SIGNAL, Fired::is_signal),
+        ];
+        let key = EventKey::new(0, NonZeroU32::MIN);
+        for (cause, question) in questions {
+            assert!(question(Fired::new(key, cause)), "{cause:?}");
+            assert!(!question(Fired::new(key, !cause)), "all but {cause:?}");
+        }
+    }
+}

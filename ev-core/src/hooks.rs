@@ -13,6 +13,8 @@ use crate::diagnostics::error;
 use crate::{Context, Error, Reactor};
 
 /// Names a hook until it is removed; from [`Reactor::on_prepare`] and [`Reactor::on_check`].
+///
+/// Do not give a loop the key of another loop's hook: it may be the key of one of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[doc(alias = "evwatch")]
 pub struct HookKey(NonZeroU64);
@@ -109,8 +111,8 @@ impl<F> Hooks<F> {
 pub(crate) type Hook<S, B> = Box<dyn FnMut(&mut Context<'_, S, B>, Option<Duration>)>;
 
 impl<S, B: Backend> Reactor<S, B> {
-    /// Has `hook` called in every turn before the loop waits, with the time that it is going to wait: `None` if nothing
-    /// limits it, zero if it is not going to sleep.
+    /// Has `hook` called in every turn before the loop waits, with the time that it is going to wait, as planned before the
+    /// first hook: `None` if nothing limits it, zero if it is not going to sleep.
     ///
     /// For what has to be done when everything else is done: flush buffers, hand a batch over. What the hook adds counts
     /// for this wait already. Hooks are called in the order of registration; they do not keep the loop running, and are

@@ -30,7 +30,7 @@ impl<S, B: Backend> Reactor<S, B> {
         self.engine.reset_maxima();
     }
 
-    /// Names an event, for [`describe`](Self::describe), [`dump`](Self::dump) and the log.
+    /// Names an event, for [`describe`](Self::describe) and [`dump`](Self::dump).
     ///
     /// # Errors
     ///

@@ -70,4 +70,10 @@ mod tests {
         assert_eq!(EventKey::from_bits(7), None, "generation 0 is never given out");
         assert_eq!(size_of::<Option<EventKey>>(), 8);
     }
+
+    #[test]
+    fn a_key_shows_its_index_and_its_generation() {
+        let key = EventKey::new(7, NonZeroU32::new(3).unwrap());
+        assert_eq!(format!("{key:?}"), "EventKey(7v3)");
+    }
 }

@@ -88,6 +88,8 @@ mod reactor;
 mod remote;
 #[cfg(feature = "threads")]
 mod shared;
+#[cfg(feature = "sim")]
+mod simulated;
 mod time_source;
 
 pub use ev_backend as backend;

@@ -283,7 +283,8 @@ impl<S, B: Backend> Reactor<S, B> {
 
     /// This turn's reading of the clock, the same for all callbacks of the turn: the moment when the wait ended, or in a loop
     /// that never had a deadline the turn's first call of this. With a [limit in time](crate::Limits::interval) it is read
-    /// anew after each callback. Outside a run each call reads the clock.
+    /// anew after each callback. A hook after the wait may get an earlier reading than the callbacks. Outside a run each
+    /// call reads the clock.
     ///
     /// Deadlines computed from it need no further reading of the clock; they count from the beginning of the turn.
     #[doc(alias = "event_base_gettimeofday_cached")]

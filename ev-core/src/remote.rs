@@ -256,3 +256,14 @@ impl<S, B: Backend> Drop for Reactor<S, B> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::EventLoop;
+
+    #[test]
+    fn debugging_names_the_type() {
+        let mut lp = EventLoop::<()>::new().unwrap();
+        assert_eq!(format!("{:?}", lp.remote().unwrap()), "Remote { .. }");
+    }
+}

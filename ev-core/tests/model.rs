@@ -76,7 +76,7 @@ enum Op {
         fd: Option<usize>,
         owned: bool,
         interest: Interest,
-        persistent: bool,
+        persistence: Persistence,
         priority: u8,
         timeout: Option<u64>,
         calls: Vec<Op>,
@@ -84,6 +84,7 @@ enum Op {
     Add(usize),
     AddAt(usize, i64),
     AddAfter(usize, u64),
+    SetDeadline(usize, i64),
     Delete(usize),
     Remove(usize),
     Finalize(usize),
@@ -140,6 +141,7 @@ fn plain_op() -> impl Strategy<Value = Op> {
         3 => id.clone().prop_map(Op::Add),
         1 => (id.clone(), -2..5_i64).prop_map(|(id, steps)| Op::AddAt(id, steps * STEP as i64)),
         2 => (id.clone(), time()).prop_map(|(id, timeout)| Op::AddAfter(id, timeout)),
+        1 => (id.clone(), -2..5_i64).prop_map(|(id, steps)| Op::SetDeadline(id, steps * STEP as i64)),
         2 => id.clone().prop_map(Op::Delete),
         1 => id.clone().prop_map(Op::Remove),
         1 => id.clone().prop_map(Op::Finalize),
@@ -156,15 +158,23 @@ fn plain_op() -> impl Strategy<Value = Op> {
     ]
 }
 
+fn persistence() -> impl Strategy<Value = Persistence> {
+    prop_oneof![
+        Just(Persistence::Once),
+        Just(Persistence::Persistent),
+        Just(Persistence::UntilDue),
+    ]
+}
+
 fn insert_op(calls: impl Strategy<Value = Vec<Op>>) -> impl Strategy<Value = Op> {
     let io = (prop::option::of(0..4_usize), any::<bool>(), interest());
-    let rest = (any::<bool>(), 0..PRIORITIES, prop::option::of(time()), calls);
+    let rest = (persistence(), 0..PRIORITIES, prop::option::of(time()), calls);
     (io, rest).prop_map(
-        |((fd, owned, interest), (persistent, priority, timeout, calls))| Op::Insert {
+        |((fd, owned, interest), (persistence, priority, timeout, calls))| Op::Insert {
             fd,
             owned,
             interest,
-            persistent,
+            persistence,
             priority,
             timeout,
             calls,
@@ -248,12 +258,12 @@ impl Pair {
                 fd,
                 owned,
                 interest,
-                persistent,
+                persistence,
                 priority,
                 timeout,
                 calls,
             } => {
-                self.insert(Event::new(fd, interest, persistent, priority, timeout), owned);
+                self.insert(Event::new(fd, interest, persistence, priority, timeout), owned);
                 self.calls.push(calls.into());
             }
             Op::Level(fd, level) => {
@@ -285,15 +295,10 @@ impl Pair {
                 interest: event.interest,
             },
         };
-        let persistence = if event.persistent {
-            Persistence::Persistent
-        } else {
-            Persistence::Once
-        };
         let spec = Spec {
             priority: Some(event.priority),
             timeout: event.timeout.map(Duration::from_nanos),
-            ..Spec::new(target, persistence)
+            ..Spec::new(target, event.persistence)
         };
         let key = self.engine.insert(&spec).unwrap();
         self.engine.fill(key, self.keys.len()).unwrap();
@@ -305,6 +310,7 @@ impl Pair {
         let (Op::Add(number)
         | Op::AddAt(number, _)
         | Op::AddAfter(number, _)
+        | Op::SetDeadline(number, _)
         | Op::Delete(number)
         | Op::Remove(number)
         | Op::Finalize(number)
@@ -349,6 +355,10 @@ impl Pair {
                 let timeout = Duration::from_nanos(timeout);
                 engine.add(key, Some(Deadline::After { now, timeout }))
             }
+            Op::SetDeadline(_, ahead) => {
+                let deadline = now.as_nanos().saturating_add_signed(ahead);
+                engine.set_deadline(key, Deadline::At(Time::from_nanos(deadline)))
+            }
             Op::Delete(_) => engine.delete(key),
             Op::Remove(_) => engine.remove(key).map(|removed| {
                 assert!(matches!(removed, Removed::Running) == (engine.running() == Some(key)));
@@ -376,6 +386,7 @@ impl Pair {
             }
             Op::AddAt(_, ahead) => reference.add(id, Some(now.saturating_add_signed(ahead)), None),
             Op::AddAfter(_, timeout) => reference.add(id, None, Some((now, timeout))),
+            Op::SetDeadline(_, ahead) => reference.set_deadline(id, Some(now.saturating_add_signed(ahead)), None),
             Op::Delete(_) => reference.delete(id),
             Op::Remove(_) => reference.remove(id),
             Op::Finalize(_) => reference.finalize(id),

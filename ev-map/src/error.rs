@@ -29,7 +29,8 @@ pub enum MapError {
     ///
     /// The kernel knows one mode a descriptor, so all events on it must agree; [`Mode::Exclusive`] allows no second
     /// event at all, as `EPOLLEXCLUSIVE` allows no later change. libevent checks this only in its debug mode, and then
-    /// only against one of the events; otherwise the mode given last wins for all of them.
+    /// only against one of the events; otherwise the mode given last wins for all of them, as it does here after
+    /// [`FdMap::mix_modes`](crate::FdMap::mix_modes).
     #[error("descriptor {fd} is in use with mode {present:?}")]
     ModeConflict {
         /// The descriptor.

@@ -16,8 +16,10 @@
 //! # Invariants
 //!
 //! 1. The members of a slot's list have the slot's descriptor in their nodes.
-//! 2. They have one mode; a member in [`Mode::Exclusive`] is alone.
-//! 3. `wanted` is the union of their interests with their mode, and `None` exactly if there are none.
+//! 2. They have one mode, unless modes [mix](FdMap::mix_modes): then each is level or edge-triggered. A member in
+//!    [`Mode::Exclusive`] is alone.
+//! 3. `wanted` is the union of their interests with their mode, where modes mix that of the member that came last; and
+//!    `None` exactly if there are none.
 //! 4. Fresh members (inserted since the latest commit) come before all others.
 //!
 //! Those of [`links`](crate::links) and [`deferred`](crate::deferred) come on top.
@@ -85,6 +87,22 @@ pub struct FdMap {
     slots: Slots,
     links: Links<Entry>,
     deferred: Deferred,
+    mixing: Mixing,
+}
+
+/// Whether level and edge-triggered events may share a descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mixing {
+    Refused,
+    LatestWins,
+}
+
+impl Mixing {
+    /// Whether an event of the mode `new` may join events of the mode `present`.
+    fn admits(self, present: Mode, new: Mode) -> bool {
+        let mixes = |mode| matches!(mode, Mode::Level | Mode::Edge);
+        present == new && new != Mode::Exclusive || self == Self::LatestWins && mixes(present) && mixes(new)
+    }
 }
 
 /// What the map knows of an event.
@@ -136,7 +154,17 @@ impl FdMap {
             slots: Slots::new(),
             links: Links::new(),
             deferred: Deferred::new(),
+            mixing: Mixing::Refused,
         }
+    }
+
+    /// Lets level and edge-triggered events share a descriptor from now on: libevent's rule outside its debug mode.
+    ///
+    /// The kernel knows one mode a descriptor, and is told that of the event that was inserted last. So either the others
+    /// hear of a condition only once, or they hear of it more often than they asked for: use it only where programs that
+    /// do so have to go on running.
+    pub fn mix_modes(&mut self) {
+        self.mixing = Mixing::LatestWins;
     }
 
     /// Puts event `id` on `fd`, before the events that are there: newest first is the order of reports.
@@ -170,7 +198,7 @@ impl FdMap {
         }
         let slot = self.slots.reserve(fd)?;
         if let Some(present) = slot.wanted {
-            if present.mode != mode || mode == Mode::Exclusive {
+            if !self.mixing.admits(present.mode, mode) {
                 return Err(MapError::ModeConflict {
                     fd,
                     present: present.mode,
@@ -389,7 +417,7 @@ impl FdMap {
             );
             let mode = slot.wanted.map(|wanted| wanted.mode);
             assert!(
-                entries().all(|entry| Some(entry.registration.mode) == mode),
+                entries().all(|entry| Some(entry.registration.mode) == mode) || self.mixing == Mixing::LatestWins,
                 "2: the modes on {fd}"
             );
             assert!(

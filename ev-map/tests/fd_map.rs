@@ -407,3 +407,31 @@ fn generations_wrap() {
     assert_eq!(reached(&map, Tag::new(3, u32::MAX)), None);
     map.check_invariants();
 }
+
+#[test]
+fn mixed_modes_are_the_latest_ones() {
+    let edge = |interest| Registration {
+        interest,
+        mode: Mode::Edge,
+    };
+    let mut map = FdMap::new();
+    map.mix_modes();
+    tell(&mut map, 3, 0, level(READ));
+    let joined = tell(&mut map, 3, 1, edge(WRITE));
+    assert_eq!(joined.new, Some(edge(READ | WRITE)));
+    let left = untell(&mut map, 0);
+    assert_eq!(left.new, Some(edge(WRITE)), "the mode stays with those that are left");
+    let back = tell(&mut map, 3, 2, level(WRITE));
+    assert_eq!(back.new, Some(level(WRITE)), "the same interest, and yet a change");
+
+    let one_shot = Registration {
+        interest: READ,
+        mode: Mode::OneShot,
+    };
+    let present = Mode::Level;
+    assert_eq!(
+        map.insert(3, 3, one_shot),
+        Err(MapError::ModeConflict { fd: 3, present })
+    );
+    map.check_invariants();
+}

@@ -1,7 +1,7 @@
 //! The process-wide table: whose handler is installed, what it replaced, which signals are read from a signalfd instead,
 //! and which nodes are free.
 //!
-//! Signals are global to the process, and so is this table; it is the only global of the workspace.
+//! Signals are global to the process, and so is this table.
 //!
 //! # Invariants
 //!

@@ -101,7 +101,7 @@ pub struct Sim {
 pub struct SimWaiter {
     shared: Arc<Shared>,
     /// The sleeping half of the backend beneath.
-    beneath: AnyWaiter,
+    beneath: Box<AnyWaiter>,
     reports: Vec<(Tag, Readiness)>,
     shuffle: Shuffle,
 }
@@ -153,7 +153,7 @@ impl Sim {
         let shared = Arc::new(Shared::new(backend)?);
         let waiter = SimWaiter {
             shared: Arc::clone(&shared),
-            beneath: waiter,
+            beneath: Box::new(waiter),
             reports: Vec::new(),
             shuffle: Shuffle {
                 state: (seed != 0).then_some(seed),

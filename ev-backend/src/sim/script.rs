@@ -104,7 +104,7 @@ impl Script {
     }
 
     /// Lets the next update of the descriptor, be it scripted or real, fail with this error. An update that is a removal
-    /// fails too.
+    /// fails too. [Forgetting](Self::forget) the descriptor takes this back.
     ///
     /// ```
     /// # let (_sim, _waiter, script) = ev_backend::sim::Sim::new(0)?;

@@ -173,6 +173,7 @@ impl World {
     pub(super) fn forget(&mut self, fd: RawFd) {
         self.levels.remove(&fd);
         self.entries.remove(&fd);
+        self.refusals.remove(&fd);
         self.agenda.retain(|_, &mut (announced, _)| announced != fd);
     }
 

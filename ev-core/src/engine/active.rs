@@ -70,10 +70,9 @@ impl ActiveQueues {
         self.queues.len() as u8
     }
 
-    /// Changes the number of priorities while nothing is active.
+    /// Changes the number of priorities while nothing is active but internal events, which are of the most urgent one.
     pub(crate) fn set_priorities(&mut self, priorities: u8) {
-        debug_assert_eq!(self.len, 0, "no queue that is taken away holds an event");
-        self.queues = vec![EMPTY; usize::from(priorities)];
+        self.queues.resize(usize::from(priorities), EMPTY);
     }
 
     /// Makes sure that activating `id` needs no memory.
@@ -150,6 +149,15 @@ impl ActiveQueues {
     pub(crate) fn first(&self, priority: u8) -> Option<u32> {
         let head = self.queues[usize::from(priority)].head;
         (head != NIL).then_some(head)
+    }
+
+    /// The active events, the most urgent first and in the order of activation; those of the next turn come last.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        let queues = self.queues.iter().chain(std::iter::once(&self.later));
+        let linked = |id: u32| (id != NIL).then_some(id);
+        queues.flat_map(move |queue| {
+            std::iter::successors(linked(queue.head), move |&id| linked(self.nodes[id as usize].next))
+        })
     }
 
     /// The most urgent priority that has an active event.
@@ -279,6 +287,7 @@ mod tests {
             Pushed::Queued,
             "activated now: promoted"
         );
+        assert_eq!(active.iter().collect::<Vec<_>>(), [2, 1, 3]);
         active.promote_later(|_| 0);
         active.check_invariants();
         assert_eq!(drain(&mut active), [2, 1, 3]);

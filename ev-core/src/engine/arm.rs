@@ -333,11 +333,11 @@ impl<B: Backend, P> Engine<B, P> {
     fn take_back_timeout(&mut self, index: u32) {
         match self.active.causes(index) {
             Some(Causes::TIMEOUT) => self.deactivate(index),
-            Some(causes) if causes.contains(Causes::TIMEOUT) => {
+            Some(_) => {
                 self.active.take_back(index, Causes::TIMEOUT);
                 self.slots.get_mut(index).flags.remove(Flags::EXPIRED);
             }
-            _ => {}
+            None => {}
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::os::fd::RawFd;
 use std::time::Duration;
 
 use bitflags::Flags;
@@ -33,6 +34,9 @@ pub struct Counts {
     /// Existing [`KeepAlive`](crate::KeepAlive)s.
     #[doc(alias = "EVENT_BASE_COUNT_VIRTUAL")]
     pub holds: usize,
+    /// `registrations + deadlines + active`. Its maximum is that of the sum.
+    #[doc(alias = "EVENT_BASE_COUNT_ADDED")]
+    pub memberships: usize,
 }
 
 /// All that is known of an event.
@@ -69,11 +73,13 @@ pub struct EventInfo {
 impl<B: Backend, P> Engine<B, P> {
     /// How much there is now.
     pub fn counts(&self) -> Counts {
+        let active = self.active.len() - self.active_internal;
         Counts {
             events: self.len(),
             registrations: self.inserted,
             deadlines: self.timers.len(),
-            active: self.active.len() - self.active_internal,
+            active,
+            memberships: self.inserted + self.timers.len() + active,
             holds: self.holds.now(),
         }
     }
@@ -93,18 +99,26 @@ impl<B: Backend, P> Engine<B, P> {
         self.holds.reset_most();
     }
 
+    /// The maxima, to start one of them anew from another number than [`reset_maxima`](Self::reset_maxima) does. That of
+    /// holds is not among them.
+    pub fn maxima_mut(&mut self) -> &mut Counts {
+        &mut self.maxima
+    }
+
     /// To be called where counts have grown.
     #[inline]
     pub(super) fn note_maxima(&mut self) {
-        let active = self.active.len() - self.active_internal;
+        let (events, active) = (self.len(), self.active.len() - self.active_internal);
         let maxima = &mut self.maxima;
-        maxima.events = maxima.events.max(self.slots.len() - self.internal - self.finalizing);
+        maxima.events = maxima.events.max(events);
         maxima.registrations = maxima.registrations.max(self.inserted);
         maxima.deadlines = maxima.deadlines.max(self.timers.len());
         maxima.active = maxima.active.max(active);
+        let memberships = self.inserted + self.timers.len() + active;
+        maxima.memberships = maxima.memberships.max(memberships);
     }
 
-    /// Names an event, for [`describe`](Self::describe), [`dump`](Self::dump) and the log.
+    /// Names an event, for [`describe`](Self::describe) and [`dump`](Self::dump).
     ///
     /// # Errors
     ///
@@ -143,6 +157,31 @@ impl<B: Backend, P> Engine<B, P> {
     #[doc(alias = "event_base_foreach_event")]
     pub fn events(&self) -> impl Iterator<Item = EventInfo> + '_ {
         self.slots.keys().filter_map(|key| self.describe(key).ok())
+    }
+
+    /// The events that are added and wait for a descriptor, newest first: the order in which they are reported.
+    pub fn keys_on(&self, fd: RawFd) -> impl Iterator<Item = EventKey> + '_ {
+        let user = |&index: &u32| !self.slots.get(index).flags.contains(SlotFlags::INTERNAL);
+        self.fds.events_on(fd).filter(user).map(|index| self.slots.key(index))
+    }
+
+    /// The events that are added or active, each once, by the place where they are: on descriptors by number and newest
+    /// first, on signals likewise, with deadlines by time, active ones in the order in which they will be called.
+    ///
+    /// Left out are events on negative descriptors that wait for nothing else. Sorts the deadlines.
+    pub fn keys_by_place(&self) -> impl Iterator<Item = EventKey> + '_ {
+        let mut timed: Vec<(Time, u32)> = self.timers.iter().map(|(index, deadline)| (deadline, index)).collect();
+        timed.sort_unstable();
+        let registered = self.fds.iter().map(|(_, index)| index);
+        #[cfg(feature = "signals")]
+        let registered = registered.chain(self.signals.indices());
+        let mut seen = vec![false; self.slots.capacity()];
+        registered
+            .chain(timed.into_iter().map(|(_, index)| index))
+            .chain(self.active.iter())
+            .filter(move |&index| !std::mem::replace(&mut seen[index as usize], true))
+            .map(|index| self.slots.key(index))
+            .filter(|&key| self.contains(key))
     }
 
     /// The loop's state as text for people: a line about the loop, and one for each event. `now` is a reading of the loop's
@@ -244,5 +283,85 @@ impl EventInfo {
             }
             Ok(())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU8;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
+
+    use ev_backend::{AnyBackend, Interest};
+
+    use super::*;
+    use crate::engine::{Deadline, RawChanges, Spec};
+
+    fn engine() -> Engine<AnyBackend, ()> {
+        let (backend, _waiter) = ev_backend::Config::new().open().unwrap();
+        Engine::new(backend, NonZeroU8::new(2).unwrap(), RawChanges::Immediate)
+    }
+
+    fn insert(engine: &mut Engine<AnyBackend, ()>, target: Target, priority: u8) -> EventKey {
+        let mut spec = Spec::new(target, Persistence::Once);
+        spec.priority = Some(priority);
+        engine.insert(&spec).unwrap()
+    }
+
+    #[test]
+    fn places_come_in_order_and_each_event_once() {
+        let mut engine = engine();
+        let (one, other) = UnixStream::pair().unwrap();
+        let (low, high) = (
+            one.as_raw_fd().min(other.as_raw_fd()),
+            one.as_raw_fd().max(other.as_raw_fd()),
+        );
+        let on = |fd| Target::Raw {
+            fd,
+            interest: Interest::READ,
+        };
+        let at = |nanos| Some(Deadline::At(Time::from_nanos(nanos)));
+        let later = insert(&mut engine, Target::None, 0);
+        engine.add(later, at(20)).unwrap();
+        let sooner = insert(&mut engine, Target::None, 0);
+        engine.add(sooner, at(10)).unwrap();
+        let behind = insert(&mut engine, on(high), 0);
+        engine.add(behind, at(5)).unwrap();
+        let older = insert(&mut engine, on(low), 0);
+        engine.add(older, None).unwrap();
+        let newer = insert(&mut engine, on(low), 0);
+        engine.add(newer, None).unwrap();
+        let idle = insert(&mut engine, Target::None, 0);
+        let relaxed = insert(&mut engine, Target::None, 1);
+        let urgent = insert(&mut engine, Target::None, 0);
+        for key in [relaxed, urgent, older] {
+            engine.activate(key, Causes::READ).unwrap();
+        }
+
+        let places: Vec<_> = engine.keys_by_place().collect();
+        assert_eq!(places, [newer, older, behind, sooner, later, urgent, relaxed]);
+        assert!(!places.contains(&idle));
+        assert_eq!(engine.keys_on(low).collect::<Vec<_>>(), [newer, older]);
+        assert_eq!(engine.keys_on(-1).count(), 0);
+    }
+
+    #[test]
+    fn memberships_are_counted_together() {
+        let mut engine = engine();
+        let (stream, _peer) = UnixStream::pair().unwrap();
+        let fd = stream.as_raw_fd();
+        let interest = Interest::READ;
+        let key = insert(&mut engine, Target::Raw { fd, interest }, 0);
+        engine.add(key, Some(Deadline::At(Time::MAX))).unwrap();
+        assert_eq!(engine.counts().memberships, 2);
+        engine.activate(key, Causes::READ).unwrap();
+        engine.delete(key).unwrap();
+        assert_eq!((engine.counts().memberships, engine.maxima().memberships), (0, 3));
+        engine.activate(key, Causes::READ).unwrap();
+        engine.delete(key).unwrap();
+        assert_eq!(engine.maxima().memberships, 3, "not of the sum of the maxima");
+        engine.maxima_mut().memberships = 0;
+        engine.activate(key, Causes::READ).unwrap();
+        assert_eq!(engine.maxima().memberships, 1);
     }
 }

@@ -48,8 +48,8 @@ impl<B: Backend, P> Engine<B, P> {
     pub(super) fn flush(&mut self) -> io::Result<()> {
         while let Some(change) = self.fds.next_deferred() {
             let Err(error) = self.apply(&change) else { continue };
-            let first = self.first_on(change.fd);
-            if first.is_some_and(|index| self.slots.get(index).flags.contains(Flags::INTERNAL)) {
+            let is_internal = |index| self.slots.get(index).flags.contains(Flags::INTERNAL);
+            if self.fds.events_on(change.fd).any(is_internal) {
                 self.defer(change.fd);
                 return Err(error.into());
             }
@@ -148,11 +148,11 @@ impl<B: Backend, P> Engine<B, P> {
     /// Puts an event at the end of its queue, and notices when that is more urgent than what is being processed.
     pub(super) fn push(&mut self, index: u32, causes: Causes) {
         let slot = self.slots.get(index);
-        let pushed = self.active.push(index, slot.priority, causes);
-        if pushed == Pushed::Queued {
-            if slot.flags.contains(Flags::INTERNAL) {
-                self.active_internal += 1;
-            }
+        debug_assert!(
+            !slot.flags.contains(Flags::INTERNAL),
+            "only a report makes an internal event active"
+        );
+        if self.active.push(index, slot.priority, causes) == Pushed::Queued {
             self.run.notice(slot.priority);
         }
     }

@@ -102,8 +102,9 @@ impl Allowance {
         }
     }
 
+    /// The limits of the turn under way stay.
     pub(super) fn set_priorities(&mut self, priorities: u8) {
-        *self = Self::new(self.limits, priorities);
+        self.passed_over = Self::new(self.limits, priorities).passed_over;
     }
 
     #[inline]

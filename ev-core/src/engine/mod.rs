@@ -1,4 +1,5 @@
-//! The loop as a state machine: no callback is called here, no lock taken, no clock read, and nothing sleeps.
+//! The loop as a state machine: no callback is called here, no clock read, no lock taken but that of the process-wide table
+//! of signals, and nothing sleeps.
 //!
 //! An [`Engine`] holds the events and all that is known of them; a *driver* reads the clock, sleeps in the backend's
 //! [`Waiter`](ev_backend::Waiter) and calls what the engine hands out. [`EventLoop`](crate::EventLoop) and
@@ -42,6 +43,8 @@ mod limits;
 mod signals;
 mod slots;
 mod spec;
+#[cfg(test)]
+mod tests;
 mod turn;
 
 use std::borrow::Cow;
@@ -189,7 +192,7 @@ impl<B: Backend, P> Engine<B, P> {
     #[doc(alias = "event_base_priority_init")]
     pub fn set_priorities(&mut self, priorities: NonZeroU8) -> Result<(), Error> {
         let available = priorities.get();
-        if self.has_active() {
+        if self.active.len() > self.active_internal {
             return Err(Error::Active);
         }
         let least_urgent = self.slots.keys().map(|key| self.slots.get(key.index()).priority).max();
@@ -321,6 +324,12 @@ impl<B: Backend, P> Engine<B, P> {
         let index = self.slots.find(key)?;
         let timed = self.slots.get(index).flags.contains(Flags::TIMEOUT);
         Ok(timed.then(|| Duration::from_nanos(self.timeouts[index as usize])))
+    }
+
+    /// Lets level and edge-triggered events share a raw descriptor from now on, libevent's rule; see
+    /// [`FdMap::mix_modes`].
+    pub fn mix_modes(&mut self) {
+        self.fds.mix_modes();
     }
 
     /// Announces that many events will have this timeout; see [`Deadline::In`].

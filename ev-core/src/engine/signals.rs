@@ -8,7 +8,6 @@ use ev_map::{Sharing, SignalMap};
 use ev_signal::{Method, SignalError};
 
 use super::Engine;
-use super::active::Pushed;
 use crate::{Causes, Error};
 
 /// What is known of signals.
@@ -24,6 +23,11 @@ impl Signals {
     /// Whether the event is that of the receiver.
     pub(super) fn is_receiver(&self, index: u32) -> bool {
         self.receiver.as_ref().is_some_and(|(_, event)| *event == index)
+    }
+
+    /// The events that are on signals: by number, newest first.
+    pub(super) fn indices(&self) -> impl Iterator<Item = u32> + '_ {
+        self.events.iter().map(|(_, index)| index)
     }
 
     pub(super) fn reinit(&mut self) -> io::Result<()> {
@@ -45,9 +49,10 @@ impl<B: Backend, P> Engine<B, P> {
 
     /// Puts an event on its signal, and watches the signal if it is the first.
     pub(super) fn register_signal(&mut self, index: u32, signal: i32) -> Result<(), Error> {
-        if let Some(missing) = (index as usize + 1).checked_sub(self.deliveries.len()) {
+        let needed = index as usize + 1;
+        if let Some(missing) = needed.checked_sub(self.deliveries.len()) {
             self.deliveries.try_reserve(missing).map_err(|_| Error::OutOfMemory)?;
-            self.deliveries.resize(index as usize + 1, 0);
+            self.deliveries.resize(needed, 0);
         }
         if self.signals.events.insert(signal, index)? == Sharing::Shared {
             return Ok(());
@@ -105,7 +110,6 @@ impl<B: Backend, P> Engine<B, P> {
             deliveries,
             active,
             slots,
-            run,
             ..
         } = self;
         let Some((receiver, _)) = receiver else { return };
@@ -114,10 +118,8 @@ impl<B: Backend, P> Engine<B, P> {
             events.matching(signal, |index| {
                 let waiting = &mut deliveries[index as usize];
                 *waiting = waiting.saturating_add(count);
-                let priority = slots.get(index).priority;
-                if active.push(index, priority, Causes::SIGNAL) == Pushed::Queued {
-                    run.notice(priority);
-                }
+                // Nothing is more urgent than what is being processed, which is the receiver's own event.
+                active.push(index, slots.get(index).priority, Causes::SIGNAL);
             });
         });
         self.note_maxima();

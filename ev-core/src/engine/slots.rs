@@ -161,6 +161,11 @@ impl<P> Slots<P> {
         self.occupied
     }
 
+    /// One more than the largest index there ever was.
+    pub(crate) fn capacity(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Keys of all events that keys lead to.
     pub(crate) fn keys(&self) -> impl Iterator<Item = EventKey> + '_ {
         let occupied = self.entries.iter().enumerate().filter(|(_, slot)| is_user(slot));

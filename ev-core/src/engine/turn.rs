@@ -67,6 +67,7 @@ pub enum Stop {
 }
 
 /// What the driver does next.
+#[must_use = "the run may be over"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// The run is over.
@@ -77,6 +78,7 @@ pub enum Step {
 
 /// An event taken out to be called.
 #[derive(Debug)]
+#[must_use = "the payload is to be given back"]
 pub struct Taken<P> {
     /// What its callback is told; names the event.
     pub fired: Fired,
@@ -128,7 +130,7 @@ impl Run {
 
     /// Whether this turn takes one more deferred event.
     pub(super) fn takes_deferred(&mut self) -> bool {
-        self.deferred += 1;
+        self.deferred = self.deferred.saturating_add(1);
         self.deferred <= MOST_DEFERRED
     }
 
@@ -205,7 +207,8 @@ impl<B: Backend, P> Engine<B, P> {
         let (slots, run) = (&self.slots, &mut self.run);
         self.active.promote_later(|index| {
             let slot = slots.get(index);
-            run.deferred += u32::from(slot.flags.contains(Flags::DEFERRED));
+            let deferred = u32::from(slot.flags.contains(Flags::DEFERRED));
+            run.deferred = run.deferred.saturating_add(deferred);
             slot.priority
         });
         Ok(Step::Wait(timeout))
@@ -273,7 +276,7 @@ impl<B: Backend, P> Engine<B, P> {
             }
             let causes = self.active.causes(index).unwrap_or_default();
             self.leave_queue(index, flags, causes);
-            if flags.contains(Flags::SIGNAL) && causes.contains(Causes::SIGNAL) {
+            if causes.contains(Causes::SIGNAL) {
                 self.begin_repeat(index);
             }
             if let Some(taken) = self.take(index, causes) {
@@ -374,6 +377,7 @@ impl<B: Backend, P> Engine<B, P> {
 
     /// Takes over the further deliveries of the signal event that [`next_active`](Self::next_active) has just handed out:
     /// the engine does not hand it out for them any more. For drivers that call it several times by rules of their own.
+    #[must_use = "they are lost otherwise"]
     pub fn take_repeats(&mut self) -> u32 {
         self.run.repeat.take().map_or(0, |repeat| repeat.left)
     }
@@ -397,6 +401,7 @@ impl<B: Backend, P> Engine<B, P> {
     }
 
     /// Ends a turn. Answers the outcome if the run ends with it.
+    #[must_use = "the run may be over"]
     pub fn end_turn(&mut self) -> Option<Outcome> {
         let (processed, active) = (self.run.priority.take(), &self.active);
         self.allowance

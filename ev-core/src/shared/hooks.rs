@@ -6,48 +6,52 @@ use ev_backend::Backend;
 
 use super::shared_loop::Running;
 use super::{LoopHandle, SharedContext};
-use crate::Error;
 use crate::diagnostics::error;
 use crate::hooks::{HookKey, Phase};
+use crate::{Error, Rejected};
 
 pub(super) type SharedHook<B> = Box<dyn FnMut(&mut SharedContext<'_, B>, Option<Duration>) + Send>;
 
 impl<B: Backend> LoopHandle<B> {
-    /// Has `hook` called in every turn before the loop waits; see [`Reactor::on_prepare`](crate::Reactor::on_prepare). A loop that sleeps at this
-    /// moment calls it before its next wait.
+    /// Has `hook` called in every turn before the loop waits; see
+    /// [`Reactor::on_prepare`](crate::Reactor::on_prepare). A loop that sleeps at this moment calls it before its next wait.
     ///
     /// # Errors
     ///
-    /// [`Error::Gone`]; the hook is dropped.
+    /// [`Error::Gone`]; the hook comes back.
     #[doc(alias = "evwatch_prepare_new")]
-    pub fn on_prepare<C>(&self, hook: C) -> Result<HookKey, Error>
+    pub fn on_prepare<C>(&self, hook: C) -> Result<HookKey, Rejected<C>>
     where
         C: FnMut(&mut SharedContext<'_, B>, Option<Duration>) + Send + 'static,
     {
-        self.insert_hook(Phase::Prepare, Box::new(hook))
+        self.insert_hook(Phase::Prepare, hook, |hook| Box::new(hook))
     }
 
     /// Has `hook` called in every turn after the loop has waited; see [`Reactor::on_check`](crate::Reactor::on_check).
     ///
     /// # Errors
     ///
-    /// [`Error::Gone`]; the hook is dropped.
+    /// [`Error::Gone`]; the hook comes back.
     #[doc(alias = "evwatch_check_new")]
-    pub fn on_check<C>(&self, mut hook: C) -> Result<HookKey, Error>
+    pub fn on_check<C>(&self, hook: C) -> Result<HookKey, Rejected<C>>
     where
         C: FnMut(&mut SharedContext<'_, B>) + Send + 'static,
     {
-        self.insert_hook(Phase::Check, Box::new(move |cx, _| hook(cx)))
+        self.insert_hook(Phase::Check, hook, |mut hook| Box::new(move |cx, _| hook(cx)))
     }
 
-    fn insert_hook(&self, phase: Phase, hook: SharedHook<B>) -> Result<HookKey, Error> {
+    fn insert_hook<C>(
+        &self,
+        phase: Phase,
+        value: C,
+        bind: impl FnOnce(C) -> SharedHook<B>,
+    ) -> Result<HookKey, Rejected<C>> {
         let mut state = self.shared.monitor.lock();
         if state.engine.is_some() {
-            return Ok(state.hooks.insert(phase, hook));
+            return Ok(state.hooks.insert(phase, bind(value)));
         }
-        drop(state);
-        drop(hook);
-        Err(Error::Gone)
+        let error = Error::Gone;
+        Err(Rejected { error, value })
     }
 
     /// Removes a hook. It is dropped here, or, if it is being called, by the loop's thread when it returns.

@@ -45,7 +45,7 @@ impl<B: Backend> LoopHandle<B> {
         })
     }
 
-    /// Names an event, for [`describe`](Self::describe), [`dump`](Self::dump) and the log.
+    /// Names an event, for [`describe`](Self::describe) and [`dump`](Self::dump).
     ///
     /// # Errors
     ///

@@ -5,12 +5,12 @@ use std::panic::{self, AssertUnwindSafe};
 use ev_backend::Backend;
 
 use super::{LoopHandle, SharedCallback, SharedContext};
-use crate::engine::{Arming, Spec};
+use crate::engine::{Arming, Engine, Spec};
 use crate::event::{Describe, Described, Persistence, User};
-use crate::{EventKey, Fired, Rejected};
+use crate::{Error, EventKey, Fired, Rejected};
 
 impl<B: Backend> LoopHandle<B> {
-    /// Inserts an event that fires once: it is removed when it becomes active, and its source then belongs to the callback;
+    /// Inserts an event that fires once: it is removed before its callback is called, and its source then belongs to that;
     /// see [`Reactor::once`](crate::Reactor::once).
     ///
     /// # Errors
@@ -46,7 +46,7 @@ impl<B: Backend> LoopHandle<B> {
     ///
     /// # Errors
     ///
-    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory), [`Error::Gone`](crate::Error::Gone); the closure comes back.
+    /// [`Error::OutOfMemory`](Error::OutOfMemory), [`Error::Gone`](Error::Gone); the closure comes back.
     #[doc(alias = "event_deferred_cb_schedule_")]
     pub fn defer<C>(&self, closure: C) -> Result<EventKey, Rejected<C>>
     where
@@ -59,25 +59,13 @@ impl<B: Backend> LoopHandle<B> {
     ///
     /// # Errors
     ///
-    /// [`Error::Priority`](crate::Error::Priority), and those of [`defer`](Self::defer); the closure comes back.
+    /// [`Error::Priority`](Error::Priority), and those of [`defer`](Self::defer); the closure comes back.
     pub fn defer_as<C>(&self, event: User, closure: C) -> Result<EventKey, Rejected<C>>
     where
         C: FnOnce(&mut SharedContext<'_, B>) + Send + 'static,
     {
         let spec = event.describe().spec;
-        let key = self.insert_payload(&spec, None, closure, |closure| {
-            let mut closure = Some(closure);
-            Box::new(move |cx, fired| {
-                if let Some(closure) = closure.take() {
-                    // It was inserted for this one call. Stale if something has removed it, which is as good.
-                    let _ = cx.remove(fired.key());
-                    closure(cx);
-                }
-            })
-        })?;
-        // Stale or gone if another thread was quicker to remove it, or to drop the loop.
-        let _ = self.with(|engine| engine.defer_event(key));
-        Ok(key)
+        self.insert_with(&spec, None, closure, bind_once, Engine::defer_event)
     }
 
     /// Removes an event and has `finalizer` called in the loop's thread when nothing is left of it: after its callback, if
@@ -85,8 +73,8 @@ impl<B: Backend> LoopHandle<B> {
     ///
     /// # Errors
     ///
-    /// [`Error::Stale`](crate::Error::Stale), also if the event is being finalized already,
-    /// [`Error::Gone`](crate::Error::Gone); the finalizer comes back.
+    /// [`Error::Stale`](Error::Stale), also if the event is being finalized already,
+    /// [`Error::Gone`](Error::Gone); the finalizer comes back.
     #[doc(alias = "event_finalize")]
     #[doc(alias = "event_free_finalize")]
     pub fn finalize<C>(&self, key: EventKey, finalizer: C) -> Result<(), Rejected<C>>
@@ -124,6 +112,18 @@ impl<B: Backend> LoopHandle<B> {
         value: V,
         bind: impl FnOnce(V) -> SharedCallback<B>,
     ) -> Result<EventKey, Rejected<V>> {
+        self.insert_with(spec, arming, value, bind, |_, _| Ok(()))
+    }
+
+    /// As [`insert_payload`](Self::insert_payload), and does `then` with the event before anybody else sees it.
+    fn insert_with<V>(
+        &self,
+        spec: &Spec,
+        arming: Option<Arming>,
+        value: V,
+        bind: impl FnOnce(V) -> SharedCallback<B>,
+        then: impl FnOnce(&mut Engine<B, SharedCallback<B>>, EventKey) -> Result<(), Error>,
+    ) -> Result<EventKey, Rejected<V>> {
         let mut value = Some(value);
         let inserted = self.with(|engine| {
             let key = engine.insert_armed(spec, arming, || self.shared.read_clock())?;
@@ -131,6 +131,8 @@ impl<B: Backend> LoopHandle<B> {
                 // The event was made just now and has no payload.
                 let _ = engine.fill(key, bind(value));
             }
+            // It exists, so this does not fail.
+            let _ = then(engine, key);
             Ok(key)
         });
         match (inserted, value) {
@@ -139,4 +141,20 @@ impl<B: Backend> LoopHandle<B> {
             (Err(_), None) => unreachable!("the value is taken only on success"),
         }
     }
+}
+
+/// The callback of a closure that is called once.
+fn bind_once<B, C>(closure: C) -> SharedCallback<B>
+where
+    B: Backend,
+    C: FnOnce(&mut SharedContext<'_, B>) + Send + 'static,
+{
+    let mut closure = Some(closure);
+    Box::new(move |cx, fired| {
+        if let Some(closure) = closure.take() {
+            // It was inserted for this one call. Stale if something has removed it, which is as good.
+            let _ = cx.remove(fired.key());
+            closure(cx);
+        }
+    })
 }

@@ -62,3 +62,25 @@ impl<B: Backend> State<B> {
         self.engine.as_mut().ok_or(Error::Gone)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_loops_have_two_numbers() {
+        let loops = [SharedLoop::new().unwrap(), SharedLoop::new().unwrap()];
+        let numbers = loops.each_ref().map(|lp| lp.handle().shared.id());
+        assert_ne!(numbers[0], numbers[1]);
+        assert_eq!(loops[0].handle().shared.id(), numbers[0], "and keep it");
+    }
+
+    #[test]
+    fn debugging_names_the_types() {
+        let lp = SharedLoop::new().unwrap();
+        let handle = lp.handle();
+        assert_eq!(format!("{lp:?}"), "SharedLoop { .. }");
+        assert_eq!(format!("{handle:?}"), "LoopHandle { .. }");
+        assert_eq!(format!("{:?}", handle.keep_alive().unwrap()), "KeepAlive { .. }");
+    }
+}

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use ev_core::engine::{Held, Limits, Outcome, RunMode, Step, Stop};
-use ev_core::{Causes, Interest, Readiness};
+use ev_core::{Causes, Interest, Persistence, Readiness};
 
 pub const PRIORITIES: u8 = 3;
 const MOST_DEFERRED: u32 = 32;
@@ -14,7 +14,7 @@ const MOST_DEFERRED: u32 = 32;
 pub struct Event {
     pub fd: Option<usize>,
     pub interest: Interest,
-    pub persistent: bool,
+    pub persistence: Persistence,
     pub priority: u8,
     pub timeout: Option<u64>,
     /// With the place in the order of armings.
@@ -28,11 +28,17 @@ pub struct Event {
 }
 
 impl Event {
-    pub fn new(fd: Option<usize>, interest: Interest, persistent: bool, priority: u8, timeout: Option<u64>) -> Self {
+    pub fn new(
+        fd: Option<usize>,
+        interest: Interest,
+        persistence: Persistence,
+        priority: u8,
+        timeout: Option<u64>,
+    ) -> Self {
         Self {
             fd,
             interest,
-            persistent,
+            persistence,
             priority,
             timeout,
             deadline: None,
@@ -45,7 +51,8 @@ impl Event {
     }
 
     fn period(&self) -> Option<u64> {
-        self.timeout.filter(|_| self.persistent).map(|timeout| timeout.max(1))
+        let is_periodic = self.persistence == Persistence::Persistent;
+        self.timeout.filter(|_| is_periodic).map(|timeout| timeout.max(1))
     }
 }
 
@@ -133,6 +140,10 @@ impl Reference {
         if let Some(fd) = self.events[id].fd.filter(|_| !self.is_added(id)) {
             self.on[fd].insert(0, id);
         }
+        self.set_deadline(id, deadline, timeout_from);
+    }
+
+    pub fn set_deadline(&mut self, id: usize, deadline: Option<u64>, timeout_from: Option<(u64, u64)>) {
         let deadline = deadline.or(timeout_from.map(|(now, timeout)| now + timeout));
         let Some(deadline) = deadline else { return };
         match self.active(id) {
@@ -173,7 +184,7 @@ impl Reference {
     pub fn finalize(&mut self, id: usize) {
         self.remove(id);
         self.events[id].is_final = true;
-        self.events[id].persistent = false;
+        self.events[id].persistence = Persistence::Once;
         self.activate(id, Causes::empty());
     }
 
@@ -310,7 +321,7 @@ impl Reference {
             if let Some(period) = self.events[id].period() {
                 self.arm(id, next_in_phase(deadline, period, now));
                 self.events[id].rearmed = true;
-            } else if !self.events[id].persistent && self.active(id).is_none() {
+            } else if self.events[id].persistence != Persistence::Persistent && self.active(id).is_none() {
                 self.delete(id);
             }
             self.activate(id, Causes::TIMEOUT);
@@ -333,13 +344,13 @@ impl Reference {
         self.found = true;
         let id = *self.queues[usize::from(priority)].front()?;
         let (causes, rearmed) = (self.events[id].causes, self.events[id].rearmed);
-        if self.events[id].persistent {
+        if self.events[id].persistence == Persistence::Once {
+            self.delete(id);
+        } else {
             self.deactivate(id);
             if !rearmed && (self.events[id].fd.is_none() || self.is_added(id)) {
                 self.push_back(id, causes);
             }
-        } else {
-            self.delete(id);
         }
         self.called += 1;
         Some((id, causes, std::mem::take(&mut self.events[id].is_final)))

@@ -4,12 +4,13 @@ use std::num::NonZeroU8;
 use std::str::FromStr;
 
 use ev_core::backend::Backend;
+use ev_core::backend::sim::Script;
 use ev_core::{Config, Error, EventLoop, SharedLoop};
 
 use crate::counted::{Counted, Waits};
 use crate::events::Loop;
 use crate::harness::{Skip, Verdict};
-use crate::mechanism::{self, Script};
+use crate::mechanism;
 
 /// A backend and how the loop treats raw descriptors on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,16 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ev_core::backend::{Backend, Change, Tag, UpdateError, Waiter};
+use ev_core::backend::{AnyBackend, AnyWaiter, Backend, Change, Tag, UpdateError, Waiter};
 use ev_core::{Features, Readiness};
 
-use crate::mechanism::{Mechanism, MechanismWaiter};
-
 /// A cell's backend, whose waiter counts.
-pub struct Counted(Mechanism);
+pub struct Counted(AnyBackend);
 
 pub struct CountedWaiter {
-    waiter: MechanismWaiter,
+    waiter: AnyWaiter,
     waits: Waits,
 }
 
@@ -30,7 +28,7 @@ impl Waits {
 }
 
 impl Counted {
-    pub fn new((backend, waiter): (Mechanism, MechanismWaiter)) -> (Self, CountedWaiter, Waits) {
+    pub fn new((backend, waiter): (AnyBackend, AnyWaiter)) -> (Self, CountedWaiter, Waits) {
         let waits = Waits::default();
         let waiter = CountedWaiter {
             waiter,

@@ -5,16 +5,14 @@ use std::num::NonZeroU8;
 use std::os::fd::RawFd;
 use std::time::{Duration, SystemTime};
 
-use ev_core::backend::Backend;
+use ev_core::backend::{AnyBackend, Backend};
 use ev_core::{
     Causes, Counts, Describe, Error, EventInfo, EventKey, EventLoop, Features, Fired, HookKey, Interest, KeepAlive,
-    LoopHandle, Outcome, Reactor, Rejected, RunMode, SameDuration, SharedLoop, SignalMethod, Time, User,
+    LoopHandle, Outcome, Reactor, Rejected, RunMode, SameDuration, SharedLoop, SignalMethod, Stop, Time, User,
 };
 
-use crate::mechanism::Mechanism;
-
 /// A loop of either kind.
-pub enum Loop<B: Backend = Mechanism> {
+pub enum Loop<B: Backend = AnyBackend> {
     Local(EventLoop<(), B>),
     Shared(SharedLoop<B>),
 }
@@ -65,7 +63,7 @@ impl<B: Backend + 'static> Loop<B> {
 }
 
 /// A loop as other threads reach it.
-pub enum Remote<B: Backend = Mechanism> {
+pub enum Remote<B: Backend = AnyBackend> {
     Local(ev_core::Remote<(), B>),
     Shared(LoopHandle<B>),
 }
@@ -103,7 +101,7 @@ impl<B: Backend + 'static> Remote<B> {
 }
 
 /// A loop's events, inside or outside a callback.
-pub enum Events<'a, B: Backend = Mechanism> {
+pub enum Events<'a, B: Backend = AnyBackend> {
     Local(&'a mut Reactor<(), B>),
     Shared(LoopHandle<B>),
 }
@@ -374,6 +372,10 @@ impl<B: Backend + 'static> Events<'_, B> {
         either!(self, is_pending(key))
     }
 
+    pub fn is_active(&mut self, key: EventKey) -> Result<bool, Error> {
+        either!(self, is_active(key))
+    }
+
     pub fn deadline(&mut self, key: EventKey) -> Result<Option<Time>, Error> {
         either!(self, deadline(key))
     }
@@ -394,6 +396,10 @@ impl<B: Backend + 'static> Events<'_, B> {
         either!(infallible self, len())
     }
 
+    pub fn is_empty(&mut self) -> bool {
+        either!(infallible self, is_empty())
+    }
+
     pub fn features(&mut self) -> Features {
         either!(infallible self, features())
     }
@@ -411,6 +417,10 @@ impl<B: Backend + 'static> Events<'_, B> {
             Events::Local(reactor) => reactor.stop(),
             Events::Shared(handle) => handle.stop().expect("the loop exists"),
         }
+    }
+
+    pub fn stopping(&mut self) -> Option<Stop> {
+        either!(infallible self, stopping())
     }
 
     pub fn stop_after_turn(&mut self) {

@@ -18,6 +18,7 @@ scenarios!("activation":
     an_active_event_only_gathers_causes,
     an_activation_without_causes,
     an_activation_keeps_the_loop,
+    an_event_is_active_until_it_is_called,
     delete_takes_an_activation_back,
     remove_takes_an_activation_back,
     an_event_deletes_the_next_one,
@@ -281,6 +282,27 @@ fn activating_now_promotes_what_was_for_later(cell: &Cell) -> Verdict {
     assert_eq!(log.take(), [Causes::empty(), Causes::READ | Causes::WRITE]);
     assert_eq!(lp.run(), Outcome::Empty);
     assert_eq!(log.len(), 0);
+    Ok(())
+}
+
+/// An event is active from its activation, now or for later, until its callback is called or it is deleted.
+fn an_event_is_active_until_it_is_called(cell: &Cell) -> Verdict {
+    let mut lp = cell.open();
+    let log = Log::new();
+    let seen = log.clone();
+    let key = lp.events().insert(User::new(), move |cx, (), fired| {
+        seen.push(cx.is_active(fired.key()).unwrap());
+    });
+    assert!(!lp.events().is_active(key).unwrap());
+    lp.events().activate_later(key, Causes::empty()).unwrap();
+    assert!(lp.events().is_active(key).unwrap());
+    lp.run();
+    assert_eq!(log.take(), [false]);
+    assert!(!lp.events().is_active(key).unwrap());
+    lp.events().activate(key, Causes::READ).unwrap();
+    assert!(lp.events().is_active(key).unwrap());
+    lp.events().delete(key).unwrap();
+    assert!(!lp.events().is_active(key).unwrap());
     Ok(())
 }
 

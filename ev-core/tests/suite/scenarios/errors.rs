@@ -584,6 +584,8 @@ fn no_descriptors_for_a_loop(cell: &Cell) -> Verdict {
                     matches!(reason, PassedOver::Failed(error) if error.raw_os_error() == Some(errno::EMFILE))
                 });
                 assert!(failed, "{error}");
+                let kind = io::Error::from(Error::Open(error)).kind();
+                assert_eq!(kind, io::Error::from_raw_os_error(errno::EMFILE).kind());
             }
             Err(Error::Io(error)) => assert_eq!(error.raw_os_error(), Some(errno::EMFILE)),
             Err(error) => panic!("{error:?}"),

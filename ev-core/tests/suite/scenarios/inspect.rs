@@ -26,9 +26,12 @@ scenarios!("inspect":
     counts_of_what_is_removed,
     counts_of_holds,
     the_librarys_own_events_do_not_count,
+    a_loop_is_empty_without_events,
     maxima_are_kept_until_they_are_reset,
     maxima_see_every_way_to_become_active,
     maxima_see_every_way_to_be_added,
+    what_is_being_finalized_raises_no_maximum,
+    the_maximum_of_memberships_is_that_of_the_sum,
     a_name_is_the_events_own,
     a_name_goes_with_its_event,
     a_new_event_tells_all,
@@ -73,7 +76,12 @@ fn numbers(counts: Counts) -> [usize; 5] {
 }
 
 fn counts<B: Backend + 'static>(lp: &mut Loop<B>) -> [usize; 5] {
-    numbers(lp.events().counts())
+    let counts = lp.events().counts();
+    assert_eq!(
+        counts.memberships,
+        counts.registrations + counts.deadlines + counts.active
+    );
+    numbers(counts)
 }
 
 fn maxima<B: Backend + 'static>(lp: &mut Loop<B>) -> [usize; 5] {
@@ -267,6 +275,18 @@ fn the_librarys_own_events_do_not_count(cell: &Cell) -> Verdict {
     Ok(())
 }
 
+/// A loop is empty while it has no event of the user's, added or not.
+fn a_loop_is_empty_without_events(cell: &Cell) -> Verdict {
+    let mut lp = cell.open();
+    let _remote = lp.remote();
+    assert!(lp.events().is_empty());
+    let key = lp.events().insert(Timer::after(HOUR).disarmed(), |_, (), _| {});
+    assert!(!lp.events().is_empty());
+    lp.events().remove(key).unwrap();
+    assert!(lp.events().is_empty());
+    Ok(())
+}
+
 /// A maximum is the most there was of each since the last reset, not what there was together.
 fn maxima_are_kept_until_they_are_reset(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
@@ -395,6 +415,40 @@ fn maxima_see_every_way_to_be_added(cell: &Cell) -> Verdict {
 
 fn name(lp: &mut Loop, key: EventKey) -> Option<String> {
     lp.events().describe(key).unwrap().name.map(|name| name.to_string())
+}
+
+/// An event that is being finalized is none any more: the next one takes its place in the maximum.
+fn what_is_being_finalized_raises_no_maximum(cell: &Cell) -> Verdict {
+    let mut lp = cell.open();
+    let log = Log::new();
+    let key = lp.events().insert(User::new(), |_, (), _| {});
+    lp.events().finalize(key, log.note("finalizer")).unwrap();
+    lp.events().insert(User::new(), |_, (), _| {});
+    assert_eq!((lp.events().counts().events, lp.events().maxima().events), (1, 1));
+    lp.pass();
+    assert_eq!(log.take(), ["finalizer"]);
+    assert_eq!((lp.events().counts().events, lp.events().maxima().events), (1, 1));
+    Ok(())
+}
+
+/// An event is a member of all that it waits for and of what is active. The maximum of that is of one moment, and not the
+/// sum of the maxima.
+fn the_maximum_of_memberships_is_that_of_the_sum(cell: &Cell) -> Verdict {
+    let mut lp = cell.open();
+    let (near, _far) = pair();
+    let user = lp.events().insert(User::new(), |_, (), _| {});
+    lp.events().activate(user, Causes::empty()).unwrap();
+    assert_eq!(lp.events().maxima().memberships, 1);
+    lp.pass();
+    let (io, _) = watch(&mut lp, RawIo::new(near.as_raw_fd(), Interest::READ).timeout(HOUR));
+    assert_eq!(maxima(&mut lp), [2, 1, 1, 1, 0]);
+    assert_eq!(lp.events().maxima().memberships, 2);
+    lp.events().activate(io, Causes::READ).unwrap();
+    assert_eq!(lp.events().maxima().memberships, 3);
+    lp.events().remove(io).unwrap();
+    lp.events().reset_maxima();
+    assert_eq!(lp.events().maxima().memberships, 0);
+    Ok(())
 }
 
 /// An event has the last name it was given, through everything but its removal.

@@ -43,6 +43,7 @@ scenarios!("io":
     set_interest_from_outside,
     set_interest_in_the_own_callback,
     set_interest_of_a_deleted_event,
+    the_same_interest_again_keeps_the_place,
     set_interest_drops_a_direction_that_others_want,
     once_is_deleted_before_it_is_called,
     once_is_added_again_in_its_callback,
@@ -508,6 +509,28 @@ fn events_on_one_descriptor_are_called_newest_first(cell: &Cell) -> Verdict {
     lp.events().add(keys[0]).unwrap();
     lp.pass();
     assert_eq!(log.take(), ["a", "d", "b"]);
+    Ok(())
+}
+
+/// An event whose interest changes counts as the newest of its descriptor. Given the interest that it has, it stays in its
+/// place.
+fn the_same_interest_again_keeps_the_place(cell: &Cell) -> Verdict {
+    let mut lp = cell.open();
+    let (near, mut far) = pair();
+    far.write_all(b"x").unwrap();
+    let log = Log::new();
+    let keys = ["old", "new"].map(|name| {
+        let seen = log.clone();
+        let event = RawIo::new(near.as_raw_fd(), Interest::READ);
+        lp.events().insert(event, move |_, (), _| seen.push(name))
+    });
+    lp.events().set_interest(keys[0], Interest::READ).unwrap();
+    lp.pass();
+    assert_eq!(log.take(), ["new", "old"]);
+    let both = Interest::READ | Interest::WRITE;
+    lp.events().set_interest(keys[0], both).unwrap();
+    lp.pass();
+    assert_eq!(log.take(), ["old", "new"]);
     Ok(())
 }
 

@@ -47,6 +47,8 @@ scenarios!("limits":
     an_event_deleted_after_it_starved_costs_no_turn,
     patience_outlives_a_change_of_priorities,
     a_limited_turn_counts_as_one_that_passes_over,
+    a_change_of_priorities_keeps_the_turns_limit,
+    priorities_change_beside_an_internal_event,
 );
 
 fn number(n: u32) -> NonZeroU32 {
@@ -617,5 +619,51 @@ fn a_limited_turn_counts_as_one_that_passes_over(cell: &Cell) -> Verdict {
     active(&mut lp, &log, 1, &["x", "y"]);
     assert_eq!(lp.run(), Outcome::Empty);
     assert_eq!(log.take(), ["a", "b", "x", "c", "d", "y", "e"]);
+    Ok(())
+}
+
+/// A callback that changes the number of priorities does not lift the limits of the turn under way.
+fn a_change_of_priorities_keeps_the_turns_limit(cell: &Cell) -> Verdict {
+    let mut lp = cell.open_with(&cell.config().limits(Limits::new().callbacks(NonZeroU32::MIN)));
+    let log = Log::new();
+    let keys = [1, 2].map(|name| lp.events().insert(User::new().priority(0), log.noting(name)));
+    let seen = log.clone();
+    let first = lp.events().insert(User::new().priority(0), move |cx, (), _| {
+        cx.set_priorities(2).unwrap();
+        for key in keys {
+            cx.activate(key, Causes::empty()).unwrap();
+        }
+        cx.stop_after_turn();
+        seen.push(0);
+    });
+    lp.events().activate(first, Causes::empty()).unwrap();
+    assert_eq!(lp.run(), Outcome::Stopped);
+    assert_eq!(log.take(), [0]);
+    assert_eq!(lp.run(), Outcome::Empty);
+    assert_eq!(log.take(), [1, 2]);
+    Ok(())
+}
+
+/// An event of the loop's own that is active, here that of the receiver of signals, does not keep the number of priorities
+/// from being changed, and is handled all the same.
+fn priorities_change_beside_an_internal_event(cell: &Cell) -> Verdict {
+    let mut lp = cell.open();
+    let log = Log::new();
+    let signal = lp.events().insert(Signal::new(SIGUSR1).once(), log.noting("signal"));
+    let (near, mut far) = pair();
+    far.write_all(b"x").unwrap();
+    let seen = log.clone();
+    lp.events()
+        .insert(Io::new(near, Interest::READ).once(), move |cx, _, _| {
+            // Backends that report the receiver first have made the user's event active by now, which does keep it.
+            let is_delivered = cx.describe(signal).unwrap().active.is_some();
+            assert_eq!(cx.set_priorities(3).is_err(), is_delivered);
+            seen.push("changed");
+        });
+    raise(SIGUSR1).unwrap();
+    assert_eq!(lp.run(), Outcome::Empty);
+    let mut called = log.take();
+    called.sort_unstable();
+    assert_eq!(called, ["changed", "signal"]);
     Ok(())
 }

@@ -16,7 +16,6 @@ use super::scenarios;
 use crate::cell::Cell;
 use crate::events::Loop;
 use crate::harness::{Skip, Verdict};
-use crate::mechanism::Mechanism;
 use crate::support::{Log, let_time_pass, pair};
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -242,7 +241,7 @@ fn a_panic_in_the_drop_of_a_closure_removed_outside(cell: &Cell) -> Verdict {
     Ok(())
 }
 
-fn shared(cell: &Cell) -> Result<SharedLoop<Mechanism>, Skip> {
+fn shared(cell: &Cell) -> Result<SharedLoop, Skip> {
     match cell.open() {
         Loop::Shared(lp) => Ok(lp),
         Loop::Local(_) => Err(Skip("other threads cannot reach a local loop's events")),

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use ev_core::{Causes, Interest, Outcome, RawIo, RunMode, Timer, User};
+use ev_core::{Causes, Interest, Outcome, RawIo, RunMode, Stop, Timer, User};
 
 use super::scenarios;
 use crate::cell::Cell;
@@ -33,6 +33,7 @@ scenarios!("run":
     stop_after_turn_before_a_run_does_not_wait,
     stop_outranks_stop_after_turn,
     two_stops_end_one_run,
+    a_stop_can_be_asked_about_until_the_run_ends,
     restart_asks_the_kernel_before_the_rest,
     restart_outside_a_run_has_no_effect,
     stop_outranks_restart,
@@ -309,6 +310,29 @@ fn two_stops_end_one_run(cell: &Cell) -> Verdict {
     assert_eq!(lp.run(), Outcome::Stopped);
     assert_eq!(log.take(), ["one", "two"]);
     assert_eq!(lp.pass(), Outcome::Passed);
+    Ok(())
+}
+
+/// Whether and how soon the loop is going to stop is known from the request on, until the run has ended by it.
+fn a_stop_can_be_asked_about_until_the_run_ends(cell: &Cell) -> Verdict {
+    let mut lp = cell.open();
+    let log = Log::new();
+    let seen = log.clone();
+    let user = lp.events().insert(User::new(), move |cx, (), _| {
+        seen.push(cx.stopping());
+        cx.stop_after_turn();
+        seen.push(cx.stopping());
+        cx.stop();
+        seen.push(cx.stopping());
+    });
+    lp.events().activate(user, Causes::empty()).unwrap();
+    assert_eq!(lp.run(), Outcome::Stopped);
+    assert_eq!(log.take(), [None, Some(Stop::AfterTurn), Some(Stop::Now)]);
+    assert_eq!(lp.events().stopping(), None);
+    lp.events().stop();
+    assert_eq!(lp.events().stopping(), Some(Stop::Now));
+    assert_eq!(lp.run(), Outcome::Stopped);
+    assert_eq!(lp.events().stopping(), None);
     Ok(())
 }
 

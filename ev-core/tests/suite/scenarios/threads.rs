@@ -17,7 +17,6 @@ use super::scenarios;
 use crate::cell::Cell;
 use crate::events::{Events, Loop, Remote};
 use crate::harness::{Skip, Verdict};
-use crate::mechanism::Mechanism;
 use crate::support::{Log, pair, until_main_sleeps};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -51,6 +50,7 @@ scenarios!("threads":
     remove_of_the_last_event_drops_it_before_the_run_ends,
     remove_of_the_running_event_drops_it_afterwards,
     remove_without_a_run_drops_it_here,
+    remove_after_a_run_drops_it_in_the_thread_that_removes,
     an_earlier_timer_wakes_the_loop,
     a_later_timer_does_not_wake_the_loop,
     deleting_the_earliest_timer_costs_no_wake_up,
@@ -66,7 +66,7 @@ scenarios!("threads":
     a_loop_moves_to_another_thread,
 );
 
-fn shared(cell: &Cell) -> Result<SharedLoop<Mechanism>, Skip> {
+fn shared(cell: &Cell) -> Result<SharedLoop, Skip> {
     match cell.open() {
         Loop::Shared(lp) => Ok(lp),
         Loop::Local(_) => Err(Skip(WHY_NOT)),
@@ -687,6 +687,27 @@ fn remove_without_a_run_drops_it_here(cell: &Cell) -> Verdict {
     Ok(())
 }
 
+/// A loop that has run belongs to no thread any more: whoever removes an event then drops what it owned.
+fn remove_after_a_run_drops_it_in_the_thread_that_removes(cell: &Cell) -> Verdict {
+    let mut lp = shared(cell)?;
+    let handle = lp.handle();
+    let log = Log::new();
+    let dropped = Dropped(log.clone());
+    let key = handle
+        .insert(User::new(), move |_, (), _| {
+            let _kept = &dropped;
+        })
+        .unwrap();
+    handle.activate(key, Causes::empty()).unwrap();
+    assert_eq!(lp.run().unwrap(), Outcome::Empty);
+    let remover = thread::spawn(move || {
+        handle.remove(key).unwrap();
+        assert_eq!(log.take(), [thread::current().id()]);
+    });
+    remover.join().unwrap();
+    Ok(())
+}
+
 /// A timer that another thread adds and that is due before all others ends the sleep of the loop in time.
 fn an_earlier_timer_wakes_the_loop(cell: &Cell) -> Verdict {
     let mut lp = shared(cell)?;
@@ -764,7 +785,7 @@ fn the_next_timer_is_in_time_when_the_earliest_is_deleted(cell: &Cell) -> Verdic
         let [earliest, _] = [first, next].map(|deadline| {
             let seen = log.clone();
             let timer = Timer::at(deadline);
-            let called = move |cx: &mut SharedContext<'_, Mechanism>, (): &mut (), _: Fired| {
+            let called = move |cx: &mut SharedContext<'_>, (): &mut (), _: Fired| {
                 seen.push((deadline, cx.now() >= deadline));
             };
             handle.insert(timer, called).unwrap()
@@ -924,7 +945,7 @@ fn ten_threads_add_and_activate(cell: &Cell) -> Verdict {
 }
 
 /// Loops, each with the event that the one before it deletes.
-type Ring = Vec<(LoopHandle<Mechanism>, EventKey)>;
+type Ring = Vec<(LoopHandle, EventKey)>;
 
 /// Runs that many loops, each in a thread of its own, of which each has a callback that deletes the running event of
 /// the next one. Asserts that exactly one deletion is refused.

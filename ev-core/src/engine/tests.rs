@@ -1,0 +1,316 @@
+//! The engine's own face: what the drivers of this crate have no use for, and others do.
+
+#![cfg(feature = "sim")]
+
+use std::num::NonZeroU8;
+use std::os::fd::{AsRawFd, RawFd};
+use std::time::Duration;
+
+use ev_backend::sim::{Script, Sim, SimWaiter};
+use ev_backend::{Interest, Mode, Readiness, Waiter};
+
+use super::*;
+use crate::Persistence;
+
+const PERIOD: Duration = Duration::from_nanos(100);
+
+/// An engine on a simulation, turned by hand.
+struct Rig {
+    engine: Engine<Sim, &'static str>,
+    waiter: SimWaiter,
+    script: Script,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let (sim, waiter, script) = Sim::new(0).unwrap();
+        let engine = Engine::new(sim, NonZeroU8::MIN, RawChanges::Immediate);
+        Self { engine, waiter, script }
+    }
+
+    fn now(&self) -> Time {
+        Time::from_nanos(self.script.clock().now())
+    }
+
+    fn after(&self, timeout: Duration) -> Deadline {
+        let now = self.now();
+        Deadline::After { now, timeout }
+    }
+
+    fn insert(&mut self, target: Target, persistence: Persistence) -> EventKey {
+        let key = self.engine.insert(&Spec::new(target, persistence)).unwrap();
+        assert!(self.engine.fill(key, "payload").unwrap().is_none());
+        key
+    }
+
+    /// Begins a turn that does not wait, up to where events are called.
+    fn begin_turn(&mut self) {
+        self.engine.begin_run(RunMode::ONCE | RunMode::NON_BLOCKING);
+        let now = self.now();
+        let step = self.engine.begin_turn(now, Held::Work, &mut self.waiter);
+        assert_eq!(step.unwrap(), Step::Wait(Some(Duration::ZERO)));
+        self.waiter.wait(Some(Duration::ZERO)).unwrap();
+        self.engine.harvest(&mut self.waiter).unwrap();
+        self.engine.expire(now);
+    }
+
+    /// Runs a turn, and answers why its events were called.
+    fn turn(&mut self) -> Vec<(EventKey, Causes)> {
+        self.begin_turn();
+        let mut called = vec![];
+        while let Some(Taken { fired, payload }) = self.engine.next_active() {
+            called.push((fired.key(), fired.causes()));
+            self.engine.finish(fired.key(), payload);
+        }
+        let _ = self.engine.end_turn();
+        called
+    }
+}
+
+fn readable(fd: RawFd) -> Target {
+    let interest = Interest::READ;
+    Target::Raw { fd, interest }
+}
+
+#[test]
+fn a_payload_is_the_drivers_while_its_callback_runs() {
+    let mut rig = Rig::new();
+    let key = rig
+        .engine
+        .insert(&Spec::new(Target::None, Persistence::Persistent))
+        .unwrap();
+    assert_eq!(rig.engine.payload(key).unwrap(), None, "not filled yet");
+    rig.engine.fill(key, "first").unwrap();
+    assert_eq!(rig.engine.fill(key, "second").unwrap(), Some("first"));
+    assert_eq!(rig.engine.payload(key).unwrap(), Some(&"second"));
+
+    rig.engine.activate(key, Causes::empty()).unwrap();
+    rig.begin_turn();
+    let taken = rig.engine.next_active().unwrap();
+    assert_eq!(rig.engine.payload(key).unwrap(), None, "the driver has it");
+    assert_eq!(rig.engine.running(), Some(key));
+    assert_eq!(rig.engine.finish(key, taken.payload), None);
+    assert_eq!(rig.engine.payload(key).unwrap(), Some(&"second"));
+    assert_eq!(rig.engine.running(), None);
+}
+
+#[test]
+fn a_descriptor_and_a_deadline_are_asked_for_apart() {
+    let mut rig = Rig::new();
+    let source = rig.script.source().unwrap();
+    let key = rig.insert(readable(source.as_raw_fd()), Persistence::Persistent);
+    let state = |rig: &Rig| {
+        let engine = &rig.engine;
+        let registered = engine.is_registered(key).unwrap();
+        let timed = engine.deadline(key).unwrap().is_some();
+        (registered, timed, engine.is_pending(key).unwrap())
+    };
+    assert_eq!(state(&rig), (false, false, false));
+    rig.engine.set_deadline(key, rig.after(PERIOD)).unwrap();
+    assert_eq!(state(&rig), (false, true, true), "the descriptor stays out");
+    rig.engine.clear_timeout(key).unwrap();
+    rig.engine.add(key, None).unwrap();
+    assert_eq!(state(&rig), (true, false, true));
+    rig.engine.set_deadline(key, rig.after(PERIOD)).unwrap();
+    assert_eq!(state(&rig), (true, true, true));
+    rig.engine.delete(key).unwrap();
+    assert_eq!(state(&rig), (false, false, false));
+}
+
+#[test]
+fn the_clock_is_of_no_interest_before_the_first_timeout() {
+    let mut rig = Rig::new();
+    let key = rig.insert(Target::None, Persistence::Once);
+    assert!(!rig.engine.has_deadlines());
+    assert_eq!(rig.engine.next_wake(), None);
+    rig.engine.add(key, Some(rig.after(PERIOD))).unwrap();
+    assert!(rig.engine.has_deadlines());
+    assert!(rig.engine.next_wake().unwrap() <= rig.now() + PERIOD);
+}
+
+#[test]
+fn the_reasons_of_an_activation_can_be_asked_for() {
+    let mut rig = Rig::new();
+    assert!(rig.engine.is_empty());
+    let key = rig.insert(Target::None, Persistence::Persistent);
+    assert!(!rig.engine.is_empty());
+    assert_eq!(rig.engine.causes(key).unwrap(), None);
+    rig.engine.activate(key, Causes::WRITE).unwrap();
+    rig.engine.activate(key, Causes::SIGNAL).unwrap();
+    assert_eq!(rig.engine.causes(key).unwrap(), Some(Causes::WRITE | Causes::SIGNAL));
+    assert_eq!(rig.turn(), [(key, Causes::WRITE | Causes::SIGNAL)]);
+    assert_eq!(rig.engine.causes(key).unwrap(), None);
+}
+
+#[test]
+fn a_request_to_stop_can_be_withdrawn() {
+    let mut rig = Rig::new();
+    rig.engine.stop(Stop::AfterTurn);
+    rig.engine.stop(Stop::Now);
+    assert_eq!(rig.engine.take_stop(), Some(Stop::Now));
+    assert_eq!(rig.engine.take_stop(), None);
+    rig.begin_turn();
+}
+
+#[test]
+fn keys_lead_to_all_events_of_the_users() {
+    let mut rig = Rig::new();
+    #[cfg(feature = "threads")]
+    rig.engine
+        .set_waker(Arc::new(ev_thread::Waker::new().unwrap()))
+        .unwrap();
+    let keys = [Persistence::Once, Persistence::Persistent].map(|kind| rig.insert(Target::None, kind));
+    assert_eq!(rig.engine.keys().collect::<Vec<_>>(), keys);
+    rig.engine.remove(keys[0]).unwrap();
+    assert_eq!(rig.engine.keys().collect::<Vec<_>>(), keys[1..]);
+}
+
+#[cfg(feature = "threads")]
+#[test]
+fn keys_on_a_descriptor_are_the_newest_first_and_the_users() {
+    use std::os::fd::AsFd;
+
+    let mut rig = Rig::new();
+    let waker = Arc::new(ev_thread::Waker::new().unwrap());
+    let fd = waker.notifier().as_fd().as_raw_fd();
+    rig.engine.set_waker(waker).unwrap();
+    let keys = [(); 2].map(|()| rig.insert(readable(fd), Persistence::Persistent));
+    for key in keys {
+        rig.engine.add(key, None).unwrap();
+    }
+    assert_eq!(rig.engine.keys_on(fd).collect::<Vec<_>>(), [keys[1], keys[0]]);
+    assert_eq!(rig.engine.keys_on(fd + 1).count(), 0);
+}
+
+#[cfg(feature = "signals")]
+#[test]
+fn keys_by_place_come_by_descriptor_signal_deadline_and_activation() {
+    let mut rig = Rig::new();
+    let sources = [(); 2].map(|()| rig.script.source().unwrap());
+    let mut fds = sources.each_ref().map(AsRawFd::as_raw_fd);
+    fds.sort_unstable();
+    let active = rig.insert(Target::None, Persistence::Once);
+    let [late, early] = [(); 2].map(|()| rig.insert(Target::None, Persistence::Once));
+    let signal = rig.insert(Target::Signal(libc::SIGURG), Persistence::Persistent);
+    let [second, older, newer] = [fds[1], fds[0], fds[0]].map(|fd| rig.insert(readable(fd), Persistence::Persistent));
+    rig.insert(Target::None, Persistence::Once);
+    for key in [second, older, newer, signal] {
+        rig.engine.add(key, None).unwrap();
+    }
+    rig.engine.add(late, Some(rig.after(2 * PERIOD))).unwrap();
+    rig.engine.add(early, Some(rig.after(PERIOD))).unwrap();
+    // An event with several places comes at the first of them.
+    rig.engine.set_deadline(newer, rig.after(PERIOD)).unwrap();
+    rig.engine.activate(late, Causes::empty()).unwrap();
+    rig.engine.activate(active, Causes::empty()).unwrap();
+    let keys: Vec<_> = rig.engine.keys_by_place().collect();
+    assert_eq!(keys, [newer, older, second, signal, early, late, active]);
+}
+
+#[test]
+fn a_maximum_can_start_from_any_number() {
+    let mut rig = Rig::new();
+    rig.engine.maxima_mut().events = 2;
+    for most in [2, 2, 3] {
+        rig.insert(Target::None, Persistence::Once);
+        assert_eq!(rig.engine.maxima().events, most);
+    }
+}
+
+#[test]
+fn level_and_edge_share_a_descriptor_where_modes_mix() {
+    let mut rig = Rig::new();
+    let source = rig.script.source().unwrap();
+    let [level, edge] = [Mode::Level, Mode::Edge].map(|mode| {
+        let spec = Spec::new(readable(source.as_raw_fd()), Persistence::Persistent);
+        rig.engine.insert(&Spec { mode, ..spec }).unwrap()
+    });
+    rig.engine.add(level, None).unwrap();
+    assert!(matches!(rig.engine.add(edge, None), Err(Error::Map(_))));
+    rig.engine.mix_modes();
+    rig.engine.add(edge, None).unwrap();
+    assert!(rig.engine.is_registered(edge).unwrap());
+}
+
+#[test]
+fn the_backends_name_is_told() {
+    assert_eq!(Rig::new().engine.backend_name(), "sim");
+}
+
+#[test]
+fn a_next_deadline_that_is_now_stays_in_phase() {
+    let mut rig = Rig::new();
+    let key = rig.insert(Target::None, Persistence::Persistent);
+    let other = rig.insert(Target::None, Persistence::Once);
+    rig.engine.add(key, Some(rig.after(PERIOD))).unwrap();
+    rig.engine.activate(key, Causes::TIMEOUT).unwrap();
+    rig.begin_turn();
+    // Adding an event tells the engine that time has passed in this turn: two periods.
+    rig.script.clock().advance(2 * PERIOD);
+    rig.engine.add(other, Some(rig.after(PERIOD))).unwrap();
+    let taken = rig.engine.next_active().unwrap();
+    assert_eq!(taken.fired.key(), key);
+    assert_eq!(rig.engine.deadline(key).unwrap(), Some(rig.now()));
+}
+
+#[cfg(feature = "threads")]
+#[test]
+fn a_refused_notifier_is_an_error_whoever_else_is_on_its_descriptor() {
+    use std::os::fd::AsFd;
+
+    let mut rig = Rig::new();
+    let waker = Arc::new(ev_thread::Waker::new().unwrap());
+    let fd = waker.notifier().as_fd().as_raw_fd();
+    rig.engine.set_waker(waker).unwrap();
+    let key = rig.insert(readable(fd), Persistence::Persistent);
+    rig.engine.add(key, None).unwrap();
+    rig.engine.reinit().unwrap();
+
+    rig.script.refuse(fd, std::io::ErrorKind::OutOfMemory);
+    let now = rig.now();
+    let refused = rig.engine.begin_turn(now, Held::Work, &mut rig.waiter);
+    assert_eq!(refused.unwrap_err().kind(), std::io::ErrorKind::OutOfMemory);
+    assert!(rig.engine.is_registered(key).unwrap(), "it is tried again");
+    assert_eq!(rig.turn(), []);
+}
+
+#[cfg(feature = "signals")]
+#[test]
+fn a_driver_may_take_the_repeats_of_a_signal() {
+    let mut rig = Rig::new();
+    let key = rig.insert(Target::Signal(libc::SIGUSR2), Persistence::Persistent);
+    rig.engine.add(key, None).unwrap();
+    for repeats in [2, 0] {
+        for _ in 0..=repeats {
+            ev_sys::signal::raise(libc::SIGUSR2).unwrap();
+        }
+        rig.begin_turn();
+        let taken = rig.engine.next_active().unwrap();
+        assert_eq!((taken.fired.key(), taken.fired.causes()), (key, Causes::SIGNAL));
+        assert_eq!(rig.engine.take_repeats(), repeats);
+        rig.engine.finish(key, taken.payload);
+        assert!(rig.engine.next_active().is_none());
+        let _ = rig.engine.end_turn();
+    }
+}
+
+#[test]
+fn an_event_until_due_stays_until_its_deadline() {
+    let mut rig = Rig::new();
+    let source = rig.script.source().unwrap();
+    let fd = source.as_raw_fd();
+    let key = rig.insert(readable(fd), Persistence::UntilDue);
+    assert_eq!(rig.engine.describe(key).unwrap().persistence, Persistence::UntilDue);
+    rig.engine.add(key, Some(rig.after(PERIOD))).unwrap();
+    let deadline = rig.engine.deadline(key).unwrap();
+
+    rig.script.set(fd, Readiness::READ);
+    assert_eq!(rig.turn(), [(key, Causes::READ)]);
+    assert_eq!(rig.turn(), [(key, Causes::READ)], "it is still added");
+    assert_eq!(rig.engine.deadline(key).unwrap(), deadline, "not pushed back");
+
+    rig.script.set(fd, Readiness::empty());
+    rig.script.clock().advance(PERIOD);
+    assert_eq!(rig.turn(), [(key, Causes::TIMEOUT)]);
+    assert!(!rig.engine.is_pending(key).unwrap());
+}
