@@ -7,6 +7,7 @@
 //! | `features` | the feature combinations that have to build, and a few that are tested |
 //! | `cross` | type checks for the systems this machine does not run |
 //! | `examples` | the examples, built in release and used as a person would use them |
+//! | `capi` | libevent's C interface as libraries, compared with libevent itself and used by programs of others |
 //! | `ci` | all of it, in an order that fails early |
 //!
 //! A command fails with exit code 1, a misspelt command line with 2.
@@ -16,6 +17,7 @@
     reason = "printing is how a command answers"
 )]
 
+mod capi;
 mod ci;
 mod cross;
 mod examples;
@@ -94,6 +96,12 @@ const COMMANDS: &[Command] = &[
         options: examples::OPTIONS,
         summary: "Build the examples in release and use each one; all of them or those named.",
         run: examples::command,
+    },
+    Command {
+        name: "capi",
+        options: capi::OPTIONS,
+        summary: "Build the libraries with libevent's C interface; check, test or use them.",
+        run: capi::command,
     },
     Command {
         name: "ci",

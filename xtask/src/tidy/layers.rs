@@ -94,6 +94,10 @@ const LAYERS: &[Layer] = &[
             &["bitflags", "log", "parking_lot", "thiserror"],
         )
     },
+    Layer {
+        build: &["cc"],
+        ..Layer::new("ev-capi", &["ev-core"], &["libc"])
+    },
     Layer::new("xtask", &[], &["cargo_metadata", "lexopt"]),
 ];
 

@@ -1,0 +1,75 @@
+//! Common timeouts: durations that many events share, and the marked `timeval`s by which C names them.
+//!
+//! ```text
+//! tv_usec   31..28 mark 0x5 │ 27..20 number of the queue │ 19..0 microseconds
+//! ```
+
+use ev_core::SameDuration;
+use libc::timeval;
+
+use crate::base::{Locked, State, event_base};
+use crate::log::warnx;
+use crate::time::duration;
+
+const MICROSECONDS: i64 = 0x000f_ffff;
+const NUMBER: i64 = 0x0ff0_0000;
+const NUMBER_SHIFT: u32 = 20;
+const MARKS: i64 = 0xf000_0000;
+const MARK: i64 = 0x5000_0000;
+const MOST: usize = 256;
+
+/// The queue that a `timeval` names, if it is one of this base's.
+pub(crate) fn queue(base: &State, tv: &timeval) -> Option<SameDuration> {
+    if tv.tv_usec & MARKS != MARK {
+        return None;
+    }
+    let number = (tv.tv_usec & NUMBER) >> NUMBER_SHIFT;
+    base.common.get(number as usize).map(|&(queue, _)| queue)
+}
+
+/// A pointer to give to `event_add` as the timeout, for a duration that many events have: the same one for the same
+/// duration. It belongs to the base. Null after 256 different ones.
+///
+/// # Safety
+///
+/// `base` is alive, `wanted` is a time.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn event_base_init_common_timeout(
+    base: *mut event_base,
+    wanted: *const timeval,
+) -> *const timeval {
+    // SAFETY: the caller gives a time.
+    let mut wanted = unsafe { *wanted };
+    // SAFETY: the caller promises that it is alive.
+    let mut base = unsafe { Locked::new(base) };
+    // Exactly a million is not carried: libevent's rule.
+    if wanted.tv_usec > 1_000_000 {
+        if queue(&base, &wanted).is_some() {
+            wanted.tv_usec &= MICROSECONDS;
+        }
+        wanted.tv_sec += wanted.tv_usec / 1_000_000;
+        wanted.tv_usec %= 1_000_000;
+    }
+    let is_same = |known: &timeval| known.tv_sec == wanted.tv_sec && known.tv_usec & MICROSECONDS == wanted.tv_usec;
+    if let Some((_, known)) = base.common.iter().find(|(_, known)| is_same(known)) {
+        return &raw const **known;
+    }
+    let number = base.common.len();
+    if number == MOST {
+        warnx!(
+            "event_base_init_common_timeout: Too many common timeouts already in use; we only support {MOST} per event_base"
+        );
+        return std::ptr::null();
+    }
+    let Ok(queue) = base.engine.same_duration(duration(&wanted)) else {
+        warnx!("event_base_init_common_timeout: out of memory");
+        return std::ptr::null();
+    };
+    let marked = Box::new(timeval {
+        tv_sec: wanted.tv_sec,
+        tv_usec: wanted.tv_usec | MARK | (number as i64) << NUMBER_SHIFT,
+    });
+    let answer = &raw const *marked;
+    base.common.push((queue, marked));
+    answer
+}

@@ -1,0 +1,202 @@
+//! Calling the functions of what is active.
+//!
+//! When an event's turn comes everything that is to be done with it is done first, and what its function is to be told is
+//! copied: the function may free the event. The engine has no unfinished business while C code runs.
+
+use std::ffi::{c_int, c_short, c_void};
+use std::mem;
+use std::ptr;
+
+use ev_core::engine::{Deadline, Taken};
+use ev_core::{Causes, SameDuration};
+
+use crate::abi::{
+    CLOSURE_EVENT_FINALIZE_FREE, CLOSURE_FINALIZE, CLOSURE_PERSIST, CLOSURE_SELF, CLOSURE_SIGNAL, EV_PERSIST,
+    EV_TIMEOUT, EVLIST_ACTIVE, EventCallback, FinalizeCallback, SelfCallback, event, event_callback,
+};
+use crate::base::{Callback, Locked, State};
+use crate::event::event_at;
+use crate::log::warnx;
+use crate::time::{duration, is_set, time_of};
+use crate::{common, debug, mm};
+
+/// What is called, with all that it is told.
+enum Call {
+    Event {
+        function: *mut c_void,
+        fd: c_int,
+        result: c_short,
+        arg: *mut c_void,
+        /// How often; a signal may have been delivered several times.
+        times: u32,
+    },
+    /// A function that is told which structure it is: a deferred callback's, or a finalizer.
+    Itself {
+        function: *mut c_void,
+        arg: *mut c_void,
+        closure: u8,
+    },
+}
+
+impl Locked {
+    /// Calls what is active, as far as this turn goes.
+    pub(crate) fn dispatch(&mut self) {
+        self.tick();
+        while let Some(Taken {
+            fired,
+            payload: Callback(callback),
+        }) = self.engine.next_active()
+        {
+            let repeats = self.engine.take_repeats();
+            // A finalizer's payload comes back: the engine has forgotten it already.
+            let _ = self.engine.finish(fired.key(), Callback(callback));
+            let call = self.take(callback, fired.causes(), repeats);
+            self.call(callback, &call);
+            self.callback_returned();
+            self.tick();
+        }
+    }
+
+    /// Tells the engine the time, if turns are limited in time.
+    fn tick(&mut self) {
+        if self.engine.is_timed() {
+            self.update_time_cache();
+            let now = self.now();
+            self.engine.tick(now);
+        }
+    }
+
+    /// Makes a call of an active event or deferred callback, which is not active any more then.
+    fn take(&mut self, callback: *const event_callback, causes: Causes, repeats: u32) -> Call {
+        // SAFETY: what is active was set up, and has not been freed: its owner would have deleted it first (invariant 2).
+        let head = unsafe { &*callback };
+        let itself = |closure| Call::Itself {
+            function: head.evcb_function.get(),
+            arg: head.evcb_arg,
+            closure,
+        };
+        let closure = head.evcb_closure.get();
+        if closure >= CLOSURE_SELF {
+            // What is finalized has no key any more.
+            self.drop_key(head);
+            head.evcb_flags.set(head.evcb_flags.get() & !EVLIST_ACTIVE);
+            return itself(closure);
+        }
+        // SAFETY: the head of an event is its first field, and only events have the other kinds of functions.
+        let event = unsafe { event_at(callback.cast()) };
+        let result = self.result(event, causes);
+        let times = match event.calls.get() {
+            _ if closure != CLOSURE_SIGNAL => 1,
+            event::NOT_BY_HAND => repeats.saturating_add(1),
+            calls => calls as u32,
+        };
+        event.ev_res.set(result);
+        if event.wants(EV_PERSIST) {
+            event.by_hand.set(0);
+            event.calls.set(event::NOT_BY_HAND);
+            if closure == CLOSURE_PERSIST && is_set(&event.ev_period.get()) {
+                self.add_again(event, result);
+            }
+            self.settle(event);
+        } else {
+            self.forget(event);
+        }
+        if head.key.get() == 0 {
+            debug::deleted(event);
+        } else {
+            debug::added(event);
+        }
+        Call::Event {
+            function: head.evcb_function.get(),
+            fd: event.ev_fd,
+            result,
+            arg: head.evcb_arg,
+            times,
+        }
+    }
+
+    fn call(&mut self, callback: *const event_callback, call: &Call) {
+        match *call {
+            Call::Event {
+                function,
+                fd,
+                result,
+                arg,
+                times,
+            } => {
+                // SAFETY: `event_assign` stored a function of this kind or null.
+                let function = unsafe { mem::transmute::<*mut c_void, Option<EventCallback>>(function) };
+                let Some(function) = function else { return };
+                (self.current, self.current_is_event) = (callback, true);
+                self.calls_left = times;
+                // Deleting the event, also to free it, takes the calls that are left back.
+                while self.calls_left > 0 && !self.broken {
+                    self.calls_left -= 1;
+                    // SAFETY: who assigned the event promised that its function may be called like this.
+                    self.unlocked(|| unsafe { function(fd, result, arg) });
+                }
+            }
+            Call::Itself { function, arg, closure } => {
+                let runs = if closure == CLOSURE_SELF { callback } else { ptr::null() };
+                (self.current, self.current_is_event) = (runs, false);
+                self.unlocked(|| {
+                    // SAFETY: the structure is alive until its function says otherwise, which is called once, now.
+                    unsafe { call_with_itself(callback.cast_mut(), function, arg, closure) }
+                });
+            }
+        }
+    }
+}
+
+/// Calls the function of a deferred callback, or a finalizer.
+///
+/// # Safety
+///
+/// The structure is alive, and the function of the kind that `closure` says.
+unsafe fn call_with_itself(callback: *mut event_callback, function: *mut c_void, arg: *mut c_void, closure: u8) {
+    if function.is_null() {
+        return;
+    }
+    if closure <= CLOSURE_FINALIZE {
+        // SAFETY: these two kinds are told the callback's structure.
+        let function = unsafe { mem::transmute::<*mut c_void, SelfCallback>(function) };
+        // SAFETY: who stored the function promised that it may be called like this.
+        return unsafe { function(callback, arg) };
+    }
+    let ev = callback.cast::<event>();
+    debug::unassigned(ev);
+    // SAFETY: the other two kinds are told the event's structure.
+    let function = unsafe { mem::transmute::<*mut c_void, FinalizeCallback>(function) };
+    // SAFETY: who stored the function promised that it may be called like this.
+    unsafe { function(ev, arg) };
+    if closure == CLOSURE_EVENT_FINALIZE_FREE {
+        // SAFETY: `event_free_finalize` takes only what `event_new` made, and nobody uses it any more.
+        unsafe { mm::free(ev.cast()) };
+    }
+}
+
+impl State {
+    /// Adds a persistent event that has a period again. After a timeout the period counts from when the event was to time
+    /// out, unless the next one is past as well; else from now.
+    fn add_again(&mut self, event: &event, result: c_short) {
+        let (period, now) = (event.ev_period.get(), self.now());
+        let queue = common::queue(self, &period);
+        let timeout = queue.map_or_else(|| duration(&period), SameDuration::timeout);
+        let mut from = if result & EV_TIMEOUT == 0 {
+            now
+        } else {
+            time_of(&event.ev_timeout.get())
+        };
+        if from + timeout < now {
+            from = now;
+        }
+        let deadline = match queue {
+            Some(queue) => Deadline::In { now: from, queue },
+            None if from == now => Deadline::After { now, timeout },
+            None => Deadline::At(from + timeout),
+        };
+        if let Err(error) = self.add(event, Some(deadline)) {
+            warnx!("event_base_loop: a persistent event is not added again: {error}");
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Making and freeing bases, and making them usable after `fork`.
+
+use std::ffi::{CStr, c_int};
+use std::num::NonZeroU8;
+use std::ptr;
+
+use ev_core::backend::Backend;
+use ev_core::engine::{Engine, Held, RawChanges, RunMode, Step};
+use ev_core::{Error, SignalMethod, Time};
+
+use crate::abi::{EVLIST_ACTIVE, EVLIST_INIT};
+use crate::base::{Locked, State, event_base};
+use crate::config::{self, event_config};
+use crate::event::event_at;
+use crate::evthread::{self, Condition, Lock};
+use crate::inspect::release_methods;
+use crate::log::{msg, warn, warnx};
+use crate::{compat, debug};
+
+/// A base with the default settings; null with a warning if there is no backend or no memory.
+#[unsafe(no_mangle)]
+pub extern "C" fn event_base_new() -> *mut event_base {
+    // SAFETY: null stands for no settings.
+    unsafe { event_base_new_with_config(ptr::null()) }
+}
+
+/// A base with these settings, none if null; null with a warning if no backend fits or there is no memory.
+///
+/// # Safety
+///
+/// `cfg` is null or of `event_config_new`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn event_base_new_with_config(cfg: *const event_config) -> *mut event_base {
+    debug::freeze();
+    evthread::freeze();
+    let default = event_config::default();
+    // SAFETY: as the caller promises.
+    let config = unsafe { config::or_default(cfg, &default) };
+    match open(config) {
+        Ok(base) => Box::into_raw(Box::new(base)),
+        Err(Error::Open(_)) => {
+            warnx!("event_base_new_with_config: no event mechanism available");
+            ptr::null_mut()
+        }
+        Err(error) => {
+            warn!(std::io::Error::from(error) => "event_base_new_with_config: Unable to make base notifiable.");
+            ptr::null_mut()
+        }
+    }
+}
+
+fn open(config: &event_config) -> Result<event_base, Error> {
+    let (backend, waiter) = config.backend().open()?;
+    let batches = config.has(config::FLAG_EPOLL_USE_CHANGELIST, "EVENT_EPOLL_USE_CHANGELIST");
+    let (method, raw_changes) = match backend.name() {
+        "epoll" if batches => (c"epoll (with changelist)", RawChanges::Deferred),
+        name => (c_name(name), RawChanges::Immediate),
+    };
+    if config::shows_method() {
+        msg!("libevent using: {}", method.to_string_lossy());
+    }
+    let mut engine = Engine::new(backend, NonZeroU8::MIN, raw_changes);
+    engine.set_limits(config.limits);
+    engine.set_signal_method(if config.uses_signalfd() {
+        SignalMethod::SignalFd
+    } else {
+        SignalMethod::Handler
+    });
+    if !debug::is_on() {
+        engine.mix_modes();
+    }
+    let caches = config.flags & config::FLAG_NO_CACHE_TIME == 0;
+    let mut state = State::new(engine, method, config.clock(), caches);
+    let locks = config.flags & config::FLAG_NOLOCK == 0 && evthread::is_enabled();
+    if !locks {
+        return Ok(event_base::new(Lock::none(), Condition::none(), state, waiter));
+    }
+    state.make_notifiable()?;
+    Ok(event_base::new(Lock::new(), Condition::new(), state, waiter))
+}
+
+/// A backend's name as C has it.
+pub(crate) fn c_name(name: &str) -> &'static CStr {
+    match name {
+        "epoll" => c"epoll",
+        "kqueue" => c"kqueue",
+        "poll" => c"poll",
+        "select" => c"select",
+        _ => c"unknown",
+    }
+}
+
+/// Frees a base and has its finalizers called; nothing else is called. Null is the current base. The events stay set up,
+/// and are to be used no more.
+///
+/// # Safety
+///
+/// `base` is null or alive, no loop runs on it, and nobody uses it afterwards.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn event_base_free(base: *mut event_base) {
+    // SAFETY: as the caller promises.
+    unsafe { free(base, Finalizers::Called) };
+}
+
+/// As `event_base_free`, and drops finalizers that have not been called.
+///
+/// # Safety
+///
+/// As for `event_base_free`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn event_base_free_nofinalize(base: *mut event_base) {
+    // SAFETY: as the caller promises.
+    unsafe { free(base, Finalizers::Dropped) };
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Finalizers {
+    Called,
+    Dropped,
+}
+
+unsafe fn free(base: *mut event_base, finalizers: Finalizers) {
+    let base = if base.is_null() { compat::current_base() } else { base };
+    if base.is_null() {
+        warnx!("event_base_free_: no base to free");
+        return;
+    }
+    // SAFETY: the callers' callers promise that it is alive.
+    let mut locked = unsafe { Locked::new(base) };
+    locked.forget_events();
+    if finalizers == Finalizers::Called {
+        locked.run_finalizers();
+    }
+    locked.release_all();
+    locked.watchers.free_all();
+    drop(locked);
+    compat::forget_base(base);
+    // SAFETY: it is of `event_base_new_with_config`, and the callers' callers give it up.
+    drop(unsafe { Box::from_raw(base) });
+}
+
+impl State {
+    /// Lets all events and deferred callbacks be neither pending nor active, but for finalizers.
+    fn forget_events(&mut self) {
+        let keys: Vec<_> = self.engine.keys().collect();
+        for key in keys {
+            let Some(callback) = self.callback_of(key) else {
+                continue;
+            };
+            // SAFETY: what the engine knows is alive (invariant 2).
+            let head = unsafe { &*callback };
+            if head.evcb_flags.get() & EVLIST_INIT == 0 {
+                self.drop_key(head);
+                head.evcb_flags.set(head.evcb_flags.get() & !EVLIST_ACTIVE);
+                continue;
+            }
+            // SAFETY: the head of an event is its first field, and only events are set up as such.
+            let event = unsafe { event_at(callback.cast()) };
+            self.forget(event);
+            debug::deleted(event);
+        }
+    }
+}
+
+impl Locked {
+    /// Calls the finalizers that wait, and those that these make.
+    fn run_finalizers(&mut self) {
+        let _ = self.engine.take_stop();
+        self.broken = false;
+        self.engine.begin_run(RunMode::NON_BLOCKING | RunMode::FOREVER);
+        while self.engine.has_active() {
+            let step = self.with_waiter(|base, waiter| base.engine.begin_turn(Time::ZERO, Held::Nothing, waiter));
+            if !matches!(step, Ok(Step::Wait(_))) {
+                return;
+            }
+            self.dispatch();
+            let _ = self.engine.end_turn();
+            self.forget_events();
+        }
+    }
+}
+
+/// Makes a base usable in a child of `fork`, which shares no kernel object with its parent then: 0, or -1 if something
+/// could not be made anew.
+///
+/// # Safety
+///
+/// `base` is alive.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn event_reinit(base: *mut event_base) -> c_int {
+    // SAFETY: the caller promises that it is alive.
+    let mut base = unsafe { Locked::new(base) };
+    base.engine
+        .reinit()
+        .map_or_else(|error| Locked::refuse("event_reinit", error), |()| 0)
+}
+
+/// Lets other threads wake the loop, where that was not settled when the base was made: 0, or -1.
+///
+/// # Safety
+///
+/// `base` is null or alive.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn evthread_make_base_notifiable(base: *mut event_base) -> c_int {
+    if base.is_null() {
+        return -1;
+    }
+    // SAFETY: the caller promises that it is alive.
+    let mut base = unsafe { Locked::new(base) };
+    base.make_notifiable()
+        .map_or_else(|error| Locked::refuse("evthread_make_base_notifiable", error), |()| 0)
+}
+
+/// Releases what the library keeps for the whole program. Nothing of it is to be used afterwards.
+#[unsafe(no_mangle)]
+pub extern "C" fn libevent_global_shutdown() {
+    debug::shutdown();
+    release_methods(ptr::null_mut());
+}
