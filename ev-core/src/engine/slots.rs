@@ -202,6 +202,18 @@ mod tests {
     }
 
     #[test]
+    fn every_vacant_slot_is_used_before_there_are_more() {
+        let mut slots = Slots::new();
+        let keys = [(); 4].map(|()| occupy(&mut slots, "first"));
+        for key in keys {
+            slots.vacate(key.index());
+        }
+        let mut indices = keys.map(|_| occupy(&mut slots, "second").index());
+        indices.sort_unstable();
+        assert_eq!(indices, keys.map(EventKey::index));
+    }
+
+    #[test]
     fn a_slot_without_generations_is_retired() {
         let mut slots = Slots::new();
         let first = occupy(&mut slots, "first");
