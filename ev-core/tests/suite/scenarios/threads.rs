@@ -30,7 +30,7 @@ scenarios!("threads":
     a_post_goes_before_active_events,
     a_post_in_a_post_is_for_the_next_turn,
     a_post_is_activity,
-    a_thousand_posts_of_ten_threads,
+    a_thousand_posts_of_a_hundred_threads,
     a_burst_of_posts_leaves_the_loop_asleep,
     a_stop_before_the_run,
     a_stop_during_the_wait,
@@ -193,15 +193,15 @@ fn a_post_is_activity(cell: &Cell) -> Verdict {
     Ok(())
 }
 
-/// Ten threads post a hundred closures each: all are called, those of a thread in its order.
-fn a_thousand_posts_of_ten_threads(cell: &Cell) -> Verdict {
+/// A hundred threads post ten closures each: all are called, those of a thread in its order.
+fn a_thousand_posts_of_a_hundred_threads(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
     let log = Log::new();
-    let posters: Vec<_> = (0..10)
+    let posters: Vec<_> = (0..100)
         .map(|poster| {
             let (remote, log) = (lp.remote(), log.clone());
             thread::spawn(move || {
-                for n in 0..100 {
+                for n in 0..10 {
                     let seen = log.clone();
                     let done = remote.post(move |cx| {
                         seen.push((poster, n));
@@ -219,9 +219,9 @@ fn a_thousand_posts_of_ten_threads(cell: &Cell) -> Verdict {
         poster.join().unwrap();
     }
     let calls = log.take();
-    for poster in 0..10 {
+    for poster in 0..100 {
         let own = calls.iter().filter(|call| call.0 == poster).map(|call| call.1);
-        assert!(own.eq(0..100), "of thread {poster}");
+        assert!(own.eq(0..10), "of thread {poster}");
     }
     Ok(())
 }
