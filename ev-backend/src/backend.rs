@@ -25,7 +25,7 @@ pub trait Backend {
     /// The half that sleeps.
     type Waiter: Waiter;
 
-    /// A short lower-case name: `"epoll"`, `"poll"`, `"select"`, `"kqueue"`.
+    /// A short lower-case name: `"epoll"`, `"poll"`, `"select"`, `"kqueue"`, `"sim"`.
     fn name(&self) -> &'static str;
 
     /// What this backend can do on this machine.
