@@ -122,6 +122,25 @@ static void with_the_base(void)
 	event_base_free_nofinalize(base);
 }
 
+/* What a finalizer makes active while its base is freed is not called, unless it is a finalizer too. */
+static void activating_finalizer(struct event *event, void *arg)
+{
+	(void)event;
+	say("finalizer");
+	event_active(arg, EV_READ, 1);
+}
+
+static void a_finalizer_activates_with_the_base(void)
+{
+	struct event *other;
+	base = event_base_new();
+	other = event_new(base, -1, EV_READ, on_user, "other");
+	event_free_finalize(0, event_new(base, -1, EV_READ, on_user, other), activating_finalizer);
+	event_base_free(base);
+	say("the base is gone");
+	free(other);
+}
+
 static void order(void)
 {
 	struct event events[3];
@@ -153,6 +172,7 @@ int main(void)
 	TEST(in_its_own_callback);
 	TEST(a_finalizer_starts_another);
 	TEST(with_the_base);
+	TEST(a_finalizer_activates_with_the_base);
 	TEST(order);
 	TEST(without_a_base);
 	return 0;

@@ -317,8 +317,9 @@ pub unsafe extern "C" fn event_add(ev: *mut event, tv: *const timeval) -> c_int 
         }
         base.wake_if_needed();
     }
-    drop(base);
+    // Under the lock: as soon as it is released the loop may call the event, and its function may free it.
     debug::added(ev);
+    drop(base);
     added.map_or_else(|error| Locked::refuse("event_add", error), |()| 0)
 }
 

@@ -72,6 +72,8 @@ pub(crate) struct State {
     pub(crate) running: bool,
     /// The loop's thread sleeps, or is about to, so that changes have to wake it.
     pub(crate) asleep: bool,
+    /// The base is being freed: only finalizers are called any more.
+    pub(crate) freeing: bool,
     /// The last thread that ran the loop.
     pub(crate) owner: Option<c_ulong>,
     pub(crate) exit: bool,
@@ -108,6 +110,7 @@ impl State {
             wall_offset: Cell::new(None),
             running: false,
             asleep: false,
+            freeing: false,
             owner: None,
             exit: false,
             broken: false,

@@ -53,6 +53,9 @@ impl Locked {
             let call = self.take(callback, fired.causes(), repeats);
             self.call(callback, &call);
             self.callback_returned();
+            if self.freeing {
+                self.forget_events();
+            }
             self.tick();
         }
     }

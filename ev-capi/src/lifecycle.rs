@@ -141,7 +141,7 @@ unsafe fn free(base: *mut event_base, finalizers: Finalizers) {
 
 impl State {
     /// Lets all events and deferred callbacks be neither pending nor active, but for finalizers.
-    fn forget_events(&mut self) {
+    pub(crate) fn forget_events(&mut self) {
         let keys: Vec<_> = self.engine.keys().collect();
         for key in keys {
             let Some(callback) = self.callback_of(key) else {
@@ -163,10 +163,11 @@ impl State {
 }
 
 impl Locked {
-    /// Calls the finalizers that wait, and those that these make.
+    /// Calls the finalizers that wait, and those that these make. What else they make active is forgotten.
     fn run_finalizers(&mut self) {
         let _ = self.engine.take_stop();
         self.broken = false;
+        self.freeing = true;
         self.engine.begin_run(RunMode::NON_BLOCKING | RunMode::FOREVER);
         while self.engine.has_active() {
             let step = self.with_waiter(|base, waiter| base.engine.begin_turn(Time::ZERO, Held::Nothing, waiter));
@@ -175,7 +176,6 @@ impl Locked {
             }
             self.dispatch();
             let _ = self.engine.end_turn();
-            self.forget_events();
         }
     }
 }

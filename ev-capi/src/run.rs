@@ -89,7 +89,7 @@ impl Locked {
                 Step::Leave(outcome) => return Ok(outcome),
                 Step::Wait(timeout) => timeout.map(|timeout| self.lengthen(timeout)),
             };
-            self.prepare(now, timeout)?;
+            let now = self.prepare(now, timeout)?;
             self.clear_time_cache();
             self.sleep(now, timeout)?;
             self.update_time_cache();
@@ -116,14 +116,16 @@ impl Locked {
     }
 
     /// Calls the watchers that come before the wait. The wait stays as it was planned, whatever they do; what they add is
-    /// waited for.
-    fn prepare(&mut self, now: Time, timeout: Option<Duration>) -> io::Result<()> {
+    /// waited for. What other threads do meanwhile ends the wait, as if it had begun. Answers when it begins.
+    fn prepare(&mut self, now: Time, timeout: Option<Duration>) -> io::Result<Time> {
         if self.watchers.is_empty() {
-            return Ok(());
+            return Ok(now);
         }
+        self.asleep = true;
         self.run_watchers(Phase::Prepare(timeout));
+        self.asleep = false;
         self.with_waiter(|base, waiter| base.engine.plan_wait(now, Held::Nothing, waiter))?;
-        Ok(())
+        Ok(self.read_clock())
     }
 
     /// Waits without the lock, in a way that other threads can end.
