@@ -1,7 +1,7 @@
 //! A loop in a child process: made usable by `reinit`, or dropped, without the parent noticing.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::panic::{self, AssertUnwindSafe};
@@ -48,7 +48,14 @@ const SIGNAL: i32 = 23;
 
 /// Has a child do `body` and exit; a failed assertion is its exit code.
 pub fn fork(body: impl FnOnce()) -> Child {
-    match process::fork().expect("a process of one thread forks") {
+    let forked = loop {
+        match process::fork() {
+            // A thread that was joined is counted for a moment longer.
+            Err(error) if error.kind() == ErrorKind::ResourceBusy => thread::yield_now(),
+            forked => break forked,
+        }
+    };
+    match forked.expect("a process of one thread forks") {
         Fork::Parent(child) => child,
         Fork::Child => exit_after(body),
     }
