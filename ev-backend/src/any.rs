@@ -13,22 +13,16 @@ pub(crate) struct Candidate {
     pub(crate) open: fn(&Config) -> io::Result<(AnyBackend, AnyWaiter)>,
 }
 
-/// Makes the enums and their traits of one line a backend, and the list of candidates of those that can be opened, in the
-/// order of preference.
+/// Makes the enums and their traits of one line a backend, and the list of candidates, in the order of preference, of
+/// those that tell how they are opened.
 macro_rules! backends {
-    (
-        opened {
-            $(
-                $(#[$cfg:meta])*
-                $name:literal: $variant:ident($backend:path, $waiter:path) = $open:expr;
-            )*
-        }
-        given { $($(#[$given_cfg:meta])* $given:ident($given_backend:path, $given_waiter:path);)* }
-    ) => {
-
+    ($(
+        #[cfg $cfg:tt]
+        $name:literal: $variant:ident($backend:path, $waiter:path) $(= $open:expr)?;
+    )*) => {
         /// The candidates, best first.
-        pub(crate) const CANDIDATES: &[Candidate] = &[$(
-            $(#[$cfg])*
+        pub(crate) const CANDIDATES: &[Candidate] = &[$($(
+            #[cfg $cfg]
             Candidate {
                 name: $name,
                 features: <$backend>::FEATURES,
@@ -38,18 +32,7 @@ macro_rules! backends {
                     Ok((AnyBackend::$variant(backend), AnyWaiter::$variant(waiter)))
                 },
             },
-        )*];
-
-        /// The names of the backends compiled in, best first: the order in which [`Config::open`] tries them.
-        ///
-        /// ```
-        /// # #[cfg(feature = "poll")]
-        /// assert!(ev_backend::supported().contains(&"poll"));
-        /// ```
-        #[doc(alias = "event_get_supported_methods")]
-        pub const fn supported() -> &'static [&'static str] {
-            &[$($(#[$cfg])* $name,)*]
-        }
+        )?)*];
 
         /// One of the backends compiled in, chosen at run time by [`Config::open`]; or the simulation, which is never
         /// chosen but given.
@@ -60,13 +43,8 @@ macro_rules! backends {
         pub enum AnyBackend {
             $(
                 #[doc = concat!("`", $name, "`.")]
-                $(#[$cfg])*
+                #[cfg $cfg]
                 $variant($backend),
-            )*
-            $(
-                /// A simulation, for tests.
-                $(#[$given_cfg])*
-                $given($given_backend),
             )*
         }
 
@@ -76,13 +54,8 @@ macro_rules! backends {
         pub enum AnyWaiter {
             $(
                 #[doc = concat!("`", $name, "`.")]
-                $(#[$cfg])*
+                #[cfg $cfg]
                 $variant($waiter),
-            )*
-            $(
-                /// A simulation, for tests.
-                $(#[$given_cfg])*
-                $given($given_waiter),
             )*
         }
 
@@ -92,22 +65,19 @@ macro_rules! backends {
 
             fn name(&self) -> &'static str {
                 match *self {
-                    $($(#[$cfg])* Self::$variant(ref backend) => backend.name(),)*
-                    $($(#[$given_cfg])* Self::$given(ref backend) => backend.name(),)*
+                    $(#[cfg $cfg] Self::$variant(ref backend) => backend.name(),)*
                 }
             }
 
             fn features(&self) -> Features {
                 match *self {
-                    $($(#[$cfg])* Self::$variant(ref backend) => backend.features(),)*
-                    $($(#[$given_cfg])* Self::$given(ref backend) => backend.features(),)*
+                    $(#[cfg $cfg] Self::$variant(ref backend) => backend.features(),)*
                 }
             }
 
             fn update(&mut self, change: &Change) -> Result<(), UpdateError> {
                 match *self {
-                    $($(#[$cfg])* Self::$variant(ref mut backend) => backend.update(change),)*
-                    $($(#[$given_cfg])* Self::$given(ref mut backend) => backend.update(change),)*
+                    $(#[cfg $cfg] Self::$variant(ref mut backend) => backend.update(change),)*
                 }
             }
 
@@ -116,16 +86,14 @@ macro_rules! backends {
             /// As the chosen backend's; `InvalidInput` for the waiter of another kind of backend.
             fn prepare(&mut self, waiter: &mut AnyWaiter) -> io::Result<()> {
                 match (self, waiter) {
-                    $($(#[$cfg])* (Self::$variant(backend), AnyWaiter::$variant(waiter)) => backend.prepare(waiter),)*
-                    $($(#[$given_cfg])* (Self::$given(backend), AnyWaiter::$given(waiter)) => backend.prepare(waiter),)*
+                    $(#[cfg $cfg] (Self::$variant(backend), AnyWaiter::$variant(waiter)) => backend.prepare(waiter),)*
                     _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "the waiter of another backend")),
                 }
             }
 
             fn reset(&mut self) -> io::Result<()> {
                 match *self {
-                    $($(#[$cfg])* Self::$variant(ref mut backend) => backend.reset(),)*
-                    $($(#[$given_cfg])* Self::$given(ref mut backend) => backend.reset(),)*
+                    $(#[cfg $cfg] Self::$variant(ref mut backend) => backend.reset(),)*
                 }
             }
         }
@@ -134,15 +102,13 @@ macro_rules! backends {
         impl Waiter for AnyWaiter {
             fn wait(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
                 match *self {
-                    $($(#[$cfg])* Self::$variant(ref mut waiter) => waiter.wait(timeout),)*
-                    $($(#[$given_cfg])* Self::$given(ref mut waiter) => waiter.wait(timeout),)*
+                    $(#[cfg $cfg] Self::$variant(ref mut waiter) => waiter.wait(timeout),)*
                 }
             }
 
             fn for_each(&mut self, report: impl FnMut(Tag, Readiness)) {
                 match *self {
-                    $($(#[$cfg])* Self::$variant(ref mut waiter) => waiter.for_each(report),)*
-                    $($(#[$given_cfg])* Self::$given(ref mut waiter) => waiter.for_each(report),)*
+                    $(#[cfg $cfg] Self::$variant(ref mut waiter) => waiter.for_each(report),)*
                 }
             }
         }
@@ -150,31 +116,48 @@ macro_rules! backends {
 }
 
 backends! {
-    opened {
-        #[cfg(all(feature = "epoll", any(target_os = "linux", target_os = "android")))]
-        "epoll": Epoll(crate::Epoll, crate::EpollWaiter) = Config::open_epoll;
+    #[cfg(all(feature = "epoll", any(target_os = "linux", target_os = "android")))]
+    "epoll": Epoll(crate::Epoll, crate::EpollWaiter) = Config::open_epoll;
 
-        #[cfg(all(
-            feature = "kqueue",
-            target_pointer_width = "64",
-            any(
-                target_vendor = "apple",
-                target_os = "freebsd",
-                target_os = "netbsd",
-                target_os = "openbsd",
-                all(target_os = "linux", feature = "libkqueue")
-            )
-        ))]
-        "kqueue": Kqueue(crate::Kqueue, crate::KqueueWaiter) = |_| crate::Kqueue::new();
+    #[cfg(all(
+        feature = "kqueue",
+        target_pointer_width = "64",
+        any(
+            target_vendor = "apple",
+            target_os = "freebsd",
+            target_os = "netbsd",
+            target_os = "openbsd",
+            all(target_os = "linux", feature = "libkqueue")
+        )
+    ))]
+    "kqueue": Kqueue(crate::Kqueue, crate::KqueueWaiter) = |_| crate::Kqueue::new();
 
-        #[cfg(feature = "poll")]
-        "poll": Poll(crate::Poll, crate::PollWaiter) = |_| crate::Poll::new();
+    #[cfg(feature = "poll")]
+    "poll": Poll(crate::Poll, crate::PollWaiter) = |_| crate::Poll::new();
 
-        #[cfg(feature = "select")]
-        "select": Select(crate::Select, crate::SelectWaiter) = |_| crate::Select::new();
-    }
-    given {
-        #[cfg(feature = "sim")]
-        Sim(crate::sim::Sim, crate::sim::SimWaiter);
-    }
+    #[cfg(feature = "select")]
+    "select": Select(crate::Select, crate::SelectWaiter) = |_| crate::Select::new();
+
+    #[cfg(feature = "sim")]
+    "sim": Sim(crate::sim::Sim, crate::sim::SimWaiter);
+}
+
+/// The names of the backends compiled in, best first: the order in which [`Config::open`] tries them.
+///
+/// ```
+/// # #[cfg(feature = "poll")]
+/// assert!(ev_backend::supported().contains(&"poll"));
+/// ```
+#[doc(alias = "event_get_supported_methods")]
+pub const fn supported() -> &'static [&'static str] {
+    const NAMES: [&str; CANDIDATES.len()] = {
+        let mut names = [""; CANDIDATES.len()];
+        let mut i = 0;
+        while i < names.len() {
+            names[i] = CANDIDATES[i].name;
+            i += 1;
+        }
+        names
+    };
+    &NAMES
 }
