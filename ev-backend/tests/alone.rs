@@ -60,7 +60,8 @@ mod forking {
     /// Runs `work` in a child, and gives the rig back when that is done. Gives nothing back where this process cannot
     /// fork, because libkqueue has started a thread in it.
     fn in_a_child(rig: Rig, work: impl FnOnce(Rig)) -> Option<Rig> {
-        match process::fork() {
+        // SAFETY: nothing in this process is mapped to be shared.
+        match unsafe { process::fork() } {
             Ok(Fork::Child) => {
                 work(rig);
                 exit(0);

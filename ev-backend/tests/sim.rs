@@ -776,17 +776,21 @@ mod threads {
         }
     }
 
+    fn assert_the_script_reaches_a_wait(bench: &mut Bench) {
+        bench.read(A, 2);
+        let found = during_a_wait(bench, Some(Duration::from_secs(5)), |_, script| {
+            script.set(A, READ);
+        });
+        assert_eq!(found, [(2, READ)]);
+        assert!(bench.elapsed() < 5 * SECOND, "before its end");
+    }
+
     #[test]
     fn the_script_reaches_a_wait_after_a_reset() {
         let mut bench = Bench::paced(Pace::Real);
         bench.wait(Some(Duration::from_millis(1)));
         bench.sim.reset().unwrap();
-        bench.read(A, 1);
-        let found = during_a_wait(&mut bench, Some(Duration::from_secs(5)), |_, script| {
-            script.set(A, READ);
-        });
-        assert_eq!(found, [(1, READ)]);
-        assert!(bench.elapsed() < 5 * SECOND, "before its end");
+        assert_the_script_reaches_a_wait(&mut bench);
     }
 
     /// A descriptor that was closed while registered does not take with it what wakes the wait.
@@ -799,12 +803,7 @@ mod threads {
         drop(reader);
         bench.wait(Some(Duration::from_millis(1)));
         bench.remove(fd);
-        bench.read(A, 2);
-        let found = during_a_wait(&mut bench, Some(Duration::from_secs(5)), |_, script| {
-            script.set(A, READ);
-        });
-        assert_eq!(found, [(2, READ)]);
-        assert!(bench.elapsed() < 5 * SECOND, "before its end");
+        assert_the_script_reaches_a_wait(&mut bench);
     }
 
     /// As often as it is called for: no change is lost between two sleeps.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use ev_sys::fdio;
@@ -64,7 +64,7 @@ impl Piped {
         }
         // The pipe first. The handler counts before it writes, so whoever has read its byte finds its count; the other
         // way round, a count that came between the two steps would be left behind without a byte.
-        let emptied = self.empty_pipe();
+        let emptied = fdio::drain(self.pipe.reader.as_fd());
         for &signal in &self.watched {
             let times = self.node.take(signal);
             if times != 0 {
@@ -72,20 +72,6 @@ impl Piped {
             }
         }
         emptied
-    }
-
-    fn empty_pipe(&self) -> io::Result<()> {
-        let mut buffer = [0; 1024];
-        loop {
-            match fdio::read(self.pipe.reader.as_fd(), &mut buffer) {
-                Ok(n) if n == buffer.len() => {}
-                // A pipe that gives less than there was room for is empty.
-                Ok(_) => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
-            }
-        }
     }
 
     pub(crate) fn reinit(&mut self) -> io::Result<()> {

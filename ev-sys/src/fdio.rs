@@ -1,12 +1,12 @@
 //! Operations that every file descriptor has: read, write, its flags, and a change of what it refers to.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use libc::c_int;
 
-use crate::check;
+use crate::{check, check_count};
 
 /// Reads up to `buffer.len()` bytes and returns how many came; 0 is the end of the file, or an empty buffer.
 ///
@@ -17,7 +17,7 @@ use crate::check;
 pub fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     // SAFETY: `fd` is open by `BorrowedFd`'s promise, and the exclusive slice is valid for writes of its own length.
     let n = unsafe { libc::read(fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) };
-    usize::try_from(n).map_err(|_| io::Error::last_os_error())
+    check_count(n)
 }
 
 /// Writes up to `bytes.len()` bytes and returns how many were taken.
@@ -31,7 +31,26 @@ pub fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
 pub fn write(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     // SAFETY: `fd` is open by `BorrowedFd`'s promise, and the slice is valid for reads of its own length.
     let n = unsafe { libc::write(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) };
-    usize::try_from(n).map_err(|_| io::Error::last_os_error())
+    check_count(n)
+}
+
+/// Reads what there is in a pipe or an event counter that does not block, and throws it away. `EINTR` is retried.
+///
+/// # Errors
+///
+/// The kernel's.
+pub fn drain(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let mut buffer = [0; 512];
+    loop {
+        match read(fd, &mut buffer) {
+            Ok(n) if n == buffer.len() => {}
+            // A counter gives 8 bytes. A pipe that gives less than there was room for is empty.
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Makes the open file that `fd` refers to answer `EAGAIN` where it would block (`O_NONBLOCK`).
@@ -42,8 +61,7 @@ pub fn write(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
 ///
 /// The kernel's; the flag is as it was.
 pub fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
-    // SAFETY: `F_GETFL` takes no argument and touches no memory of ours.
-    let flags = check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) })?;
+    let flags = status_flags(fd.as_raw_fd())?;
     // SAFETY: `F_SETFL` takes an integer and touches no memory of ours.
     check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, flags | libc::O_NONBLOCK) })?;
     Ok(())
@@ -55,9 +73,12 @@ pub fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
 ///
 /// The kernel's: `EBADF` where the number is no open descriptor.
 pub fn is_blocking(fd: RawFd) -> io::Result<bool> {
+    Ok(status_flags(fd)? & libc::O_NONBLOCK == 0)
+}
+
+fn status_flags(fd: RawFd) -> io::Result<c_int> {
     // SAFETY: `F_GETFL` takes no argument and touches no memory of ours; the kernel checks the number.
-    let flags = check(unsafe { libc::fcntl(fd, libc::F_GETFL) })?;
-    Ok(flags & libc::O_NONBLOCK == 0)
+    check(unsafe { libc::fcntl(fd, libc::F_GETFL) })
 }
 
 /// Tells files apart: the device and the number of the file on it.
@@ -119,7 +140,8 @@ pub fn set_cloexec(fd: BorrowedFd<'_>) -> io::Result<()> {
 ///
 /// # Portability
 ///
-/// On macOS and Android there is no `dup3` to be had: there another thread that forks and executes between two calls can pass `target` on.
+/// On macOS and Android there is no `dup3` to be had: there another thread that forks and executes between two calls can
+/// pass `target` on.
 pub fn replace(target: &OwnedFd, source: OwnedFd) -> io::Result<()> {
     let result = duplicate_onto(source.as_raw_fd(), target.as_raw_fd());
     drop(source);
@@ -144,7 +166,6 @@ fn duplicate_onto(source: c_int, target: c_int) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::ErrorKind;
     use std::os::fd::AsFd;
 
     use super::*;
@@ -182,6 +203,22 @@ mod tests {
         assert_eq!(flags(fd, libc::F_GETFD), 0);
         set_cloexec(fd).unwrap();
         assert_eq!(flags(fd, libc::F_GETFD), libc::FD_CLOEXEC);
+    }
+
+    #[test]
+    fn drain_leaves_nothing() {
+        let pipe = pipe(PipeFlags::NONBLOCK).unwrap();
+        for length in [0, 1, 511, 512, 513, 2000] {
+            let written = write(pipe.writer.as_fd(), &vec![1; length]).unwrap();
+            assert_eq!(written, length);
+            drain(pipe.reader.as_fd()).unwrap();
+            let error = read(pipe.reader.as_fd(), &mut [0]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        }
+        assert_eq!(
+            drain(pipe.writer.as_fd()).unwrap_err().raw_os_error(),
+            Some(libc::EBADF)
+        );
     }
 
     #[test]

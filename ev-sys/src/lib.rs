@@ -24,8 +24,8 @@
 //!
 //! - Nothing is emulated or retried: one function is one system call, and `EINTR` is an error like any other. Where a
 //!   function does more, its documentation says so.
-//! - What a call creates is an [`OwnedFd`](std::os::fd::OwnedFd), closed on `exec` unless it takes a flag for that. What it works with is a
-//!   [`BorrowedFd`](std::os::fd::BorrowedFd).
+//! - What a call creates is an [`OwnedFd`](std::os::fd::OwnedFd), closed on `exec` unless it takes a flag for that. What
+//!   it works with is a [`BorrowedFd`](std::os::fd::BorrowedFd).
 //! - A *target*, the descriptor that `epoll_ctl`, `kevent`, `poll` or `select` is asked about, is a
 //!   [`RawFd`](std::os::fd::RawFd): it is a number in a question to the kernel, which answers `EBADF` (or `POLLNVAL`)
 //!   when its owner has closed it. No memory is touched through it, so this is safe; but a number that was closed and
@@ -74,4 +74,10 @@ pub(crate) fn check(answer: libc::c_int) -> io::Result<libc::c_int> {
     } else {
         Ok(answer)
     }
+}
+
+/// The kernel's answer to a call that returns a count of bytes, and -1 for "see `errno`".
+#[inline]
+pub(crate) fn check_count(answer: libc::ssize_t) -> io::Result<usize> {
+    usize::try_from(answer).map_err(|_| io::Error::last_os_error())
 }

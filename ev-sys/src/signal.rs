@@ -17,8 +17,7 @@ use crate::check;
 /// ```
 /// use ev_sys::signal::SigSet;
 ///
-/// let mut set = SigSet::empty();
-/// set.insert(libc::SIGINT)?;
+/// let set = SigSet::of([libc::SIGINT])?;
 /// assert!(set.contains(libc::SIGINT) && !set.contains(libc::SIGTERM));
 /// # Ok::<(), std::io::Error>(())
 /// ```
@@ -38,12 +37,21 @@ impl SigSet {
 
     /// The set of every signal.
     pub fn full() -> Self {
-        // A C library writes no more of it than its signals need.
-        let mut set = MaybeUninit::zeroed();
+        let mut set = Self::empty();
         // SAFETY: the pointer is valid for writes; the call cannot fail for one.
-        unsafe { libc::sigfillset(set.as_mut_ptr()) };
-        // SAFETY: a `sigset_t` is integers: zeroes are a value of it, and so is what the call made of them.
-        Self(unsafe { set.assume_init() })
+        unsafe { libc::sigfillset(&raw mut set.0) };
+        set
+    }
+
+    /// The set of these signals.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if one of them is no signal.
+    pub fn of(signals: impl IntoIterator<Item = c_int>) -> io::Result<Self> {
+        let mut set = Self::empty();
+        signals.into_iter().try_for_each(|signal| set.insert(signal))?;
+        Ok(set)
     }
 
     /// Puts `signal` into the set.
@@ -357,11 +365,7 @@ mod tests {
     use super::*;
 
     fn set(signals: &[c_int]) -> SigSet {
-        let mut set = SigSet::empty();
-        for &signal in signals {
-            set.insert(signal).unwrap();
-        }
-        set
+        SigSet::of(signals.iter().copied()).unwrap()
     }
 
     #[test]

@@ -9,8 +9,7 @@
 //! use ev_sys::signal::{self, SigSet};
 //! use ev_sys::signalfd::{self, Record, SignalFdFlags};
 //!
-//! let mut set = SigSet::empty();
-//! set.insert(libc::SIGUSR1)?;
+//! let set = SigSet::of([libc::SIGUSR1])?;
 //! signal::block(&set);
 //! let fd = signalfd::create(&set, SignalFdFlags::NONBLOCK | SignalFdFlags::CLOEXEC)?;
 //! signal::raise(libc::SIGUSR1)?;
@@ -35,8 +34,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use bitflags::bitflags;
 use libc::c_int;
 
-use crate::check;
 use crate::signal::SigSet;
+use crate::{check, check_count};
 
 bitflags! {
     /// Properties of a new signalfd.
@@ -113,8 +112,7 @@ pub fn read(fd: BorrowedFd<'_>, records: &mut [Record]) -> io::Result<usize> {
     // SAFETY: `fd` is open by `BorrowedFd`'s promise. The exclusive slice is valid for writes of its own size, and a
     // `Record` is integers, for which all bytes are valid.
     let n = unsafe { libc::read(fd.as_raw_fd(), records.as_mut_ptr().cast(), size) };
-    let n = usize::try_from(n).map_err(|_| io::Error::last_os_error())?;
-    Ok(n / size_of::<Record>())
+    Ok(check_count(n)? / size_of::<Record>())
 }
 
 #[cfg(test)]
@@ -127,11 +125,7 @@ mod tests {
     use crate::signal::{self, raise};
 
     fn set_of(signals: &[c_int]) -> SigSet {
-        let mut set = SigSet::empty();
-        for &signal in signals {
-            set.insert(signal).unwrap();
-        }
-        set
+        SigSet::of(signals.iter().copied()).unwrap()
     }
 
     fn taken(fd: &OwnedFd) -> Vec<c_int> {

@@ -20,7 +20,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 use std::time::Duration;
 
-use crate::{check, timeout};
+use crate::{check, fdio, timeout};
 
 /// Creates a disarmed timer on [`Clock::Monotonic`](crate::clock::Clock::Monotonic) (`timerfd_create`), non-blocking
 /// and closed on `exec`.
@@ -70,11 +70,9 @@ fn set(timer: BorrowedFd<'_>, after: Duration) -> io::Result<()> {
 ///
 /// Those of `read`, except `EAGAIN`, which is 0.
 pub fn expirations(timer: BorrowedFd<'_>) -> io::Result<u64> {
-    let mut count = 0_u64;
-    // SAFETY: a timer writes 8 bytes, and `count` has them.
-    let length = unsafe { libc::read(timer.as_raw_fd(), (&raw mut count).cast(), size_of::<u64>()) };
-    match check(length as libc::c_int) {
-        Ok(_) => Ok(count),
+    let mut count = [0; size_of::<u64>()];
+    match fdio::read(timer, &mut count) {
+        Ok(_) => Ok(u64::from_ne_bytes(count)),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
         Err(error) => Err(error),
     }

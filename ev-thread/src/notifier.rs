@@ -92,17 +92,7 @@ impl Notifier {
     ///
     /// The kernel's. None is known for descriptors in working order.
     pub fn drain(&self) -> io::Result<()> {
-        let mut buffer = [0; 512];
-        loop {
-            match fdio::read(self.reader.as_fd(), &mut buffer) {
-                Ok(n) if n == buffer.len() => {}
-                // An eventfd gives 8 bytes. A pipe that gives less than there was room for is empty.
-                Ok(_) => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
-            }
-        }
+        fdio::drain(self.reader.as_fd())
     }
 
     /// Gives a child that `fork` has made a notifier of its own, unreadable, under the same descriptor numbers.

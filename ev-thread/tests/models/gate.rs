@@ -77,6 +77,11 @@ fn post(shared: &Arc<Loop>, poster: usize) -> thread::JoinHandle<()> {
     thread::spawn(move || shared.post(poster, 1))
 }
 
+fn post_deadline(shared: &Arc<Loop>, poster: usize, deadline: u64) -> thread::JoinHandle<()> {
+    let shared = Arc::clone(shared);
+    thread::spawn(move || shared.post_deadline(poster, deadline))
+}
+
 #[test]
 fn a_notification_is_never_lost() {
     model(|| {
@@ -204,10 +209,7 @@ fn sleep_until(shared: &Loop, default: u64, latest: u64) {
 fn an_earlier_deadline_cuts_the_sleep() {
     model(|| {
         let shared = Loop::new();
-        let poster = {
-            let shared = Arc::clone(&shared);
-            thread::spawn(move || shared.post_deadline(0, 50))
-        };
+        let poster = post_deadline(&shared, 0, 50);
         sleep_until(&shared, 100, 50);
         poster.join().unwrap();
     });
@@ -217,10 +219,7 @@ fn an_earlier_deadline_cuts_the_sleep() {
 fn a_deadline_is_not_lost_between_a_short_sleep_and_a_long_one() {
     model(|| {
         let shared = Loop::new();
-        let poster = {
-            let shared = Arc::clone(&shared);
-            thread::spawn(move || shared.post_deadline(0, 50))
-        };
+        let poster = post_deadline(&shared, 0, 50);
         // A poster that sees this sleep may leave it be only if the end of it sees the deadline.
         let _ = shared.gate.begin_wait(Some(10));
         let _ = shared.gate.end_wait();
@@ -233,10 +232,7 @@ fn a_deadline_is_not_lost_between_a_short_sleep_and_a_long_one() {
 fn deadlines_of_two_posters_are_both_kept() {
     up_to_three_preemptions(|| {
         let shared = Loop::new();
-        let posters = [(0, 50), (1, 70)].map(|(poster, deadline)| {
-            let shared = Arc::clone(&shared);
-            thread::spawn(move || shared.post_deadline(poster, deadline))
-        });
+        let posters = [(0, 50), (1, 70)].map(|(poster, deadline)| post_deadline(&shared, poster, deadline));
         sleep_until(&shared, 100, 50);
         for poster in posters {
             poster.join().unwrap();
@@ -248,10 +244,7 @@ fn deadlines_of_two_posters_are_both_kept() {
 fn a_sleep_that_ends_in_time_costs_no_write() {
     model(|| {
         let shared = Loop::new();
-        let poster = {
-            let shared = Arc::clone(&shared);
-            thread::spawn(move || shared.post_deadline(0, 50))
-        };
+        let poster = post_deadline(&shared, 0, 50);
         let _ = shared.gate.begin_wait(Some(50));
         let _ = shared.gate.end_wait();
         poster.join().unwrap();

@@ -28,15 +28,14 @@
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::process::exit;
 use std::sync::{Arc, Weak};
 
 use ev_core::backend::UpdateError;
 use ev_core::{Causes, Error, EventKey, Interest, Io, Outcome, RawIo};
-use ev_sys::process::{self, Child, Fork};
+use ev_sys::process::{self, Child};
 use ev_sys::{errno, fdio};
 
-use super::scenarios;
+use super::{fork::fork, scenarios};
 use crate::cell::Cell;
 use crate::counted::{Counted, Waits};
 use crate::events::Loop;
@@ -100,16 +99,13 @@ struct Keeper {
 impl Keeper {
     fn new() -> Self {
         let (end, mut other) = UnixStream::pair().unwrap();
-        match process::fork().expect("a process of one thread forks") {
-            Fork::Parent(child) => Self {
-                end: Some(end),
-                child: Some(child),
-            },
-            Fork::Child => {
-                drop(end);
-                exit(i32::from(other.read(&mut [0]).is_err()))
-            }
-        }
+        let mut end = Some(end);
+        let child = fork(|| {
+            end = None;
+            assert_eq!(other.read(&mut [0]).unwrap(), 0, "the end was closed");
+        });
+        let child = Some(child);
+        Self { end, child }
     }
 }
 
@@ -311,12 +307,11 @@ impl Trial {
 /// How many idle turns a variant may cost: two where the kernel keeps registrations of files (epoll), the old file lives
 /// on, and the kernel was not told before the number came to mean something else; none otherwise.
 fn most_idle_turns(cell: &Cell, kind: Kind, deed: Deed, time: Time) -> usize {
-    let registers_files = ["epoll", "epoll-deferred", "sim"].contains(&cell.backend.name);
     let told_in_time = match kind {
         Kind::Owned => deed != Deed::Replace,
         Kind::Raw => time == Time::AfterDelete && !cell.defers_raw_changes(),
     };
-    if registers_files && deed != Deed::Close && !told_in_time {
+    if cell.registers_files() && deed != Deed::Close && !told_in_time {
         2
     } else {
         0

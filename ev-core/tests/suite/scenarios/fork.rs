@@ -17,7 +17,7 @@ use super::scenarios;
 use crate::cell::Cell;
 use crate::events::Loop;
 use crate::harness::{Skip, Verdict};
-use crate::support::{Log, need, pair, watch};
+use crate::support::{Log, need, pair, ready_pair, watch};
 
 scenarios!("fork":
     events_work_in_the_child,
@@ -48,16 +48,21 @@ const SIGNAL: i32 = 23;
 
 /// Has a child do `body` and exit; a failed assertion is its exit code.
 pub fn fork(body: impl FnOnce()) -> Child {
-    let forked = loop {
-        match process::fork() {
-            // A thread that was joined is counted for a moment longer.
-            Err(error) if error.kind() == ErrorKind::ResourceBusy => thread::yield_now(),
-            forked => break forked,
-        }
-    };
-    match forked.expect("a process of one thread forks") {
+    match split() {
         Fork::Parent(child) => child,
         Fork::Child => exit_after(body),
+    }
+}
+
+/// Forks, and returns in both processes.
+fn split() -> Fork {
+    loop {
+        // SAFETY: nothing in this process is mapped to be shared.
+        match unsafe { process::fork() } {
+            // A thread that was joined is counted for a moment longer.
+            Err(error) if error.kind() == ErrorKind::ResourceBusy => thread::yield_now(),
+            forked => return forked.expect("a process of one thread forks"),
+        }
     }
 }
 
@@ -69,6 +74,20 @@ fn exit_after(body: impl FnOnce()) -> ! {
 pub fn join(child: Child) {
     let status = child.wait().unwrap();
     assert!(status.success(), "the child: {status}");
+}
+
+/// A loop in a process that can fork.
+fn open(cell: &Cell) -> Result<Loop, Skip> {
+    cell.beyond_libkqueue(THREADS)?;
+    Ok(cell.open())
+}
+
+/// A loop in a process that can fork, what it reads from a socket, and the other side of that.
+fn open_with_reader(cell: &Cell) -> Result<(Loop, Log<Vec<u8>>, UnixStream), Skip> {
+    let mut lp = open(cell)?;
+    let (near, far) = pair();
+    let (_, log) = reader(&mut lp, near);
+    Ok((lp, log, far))
 }
 
 /// Inserts an event that logs what it reads.
@@ -92,10 +111,7 @@ fn turn(lp: &mut Loop) {
 
 /// After `reinit` the child's loop serves the events it inherited, and then the parent's does, as if nothing had been.
 fn events_work_in_the_child(cell: &Cell) -> Verdict {
-    cell.beyond_libkqueue(THREADS)?;
-    let mut lp = cell.open();
-    let (near, mut far) = pair();
-    let (_, log) = reader(&mut lp, near);
+    let (mut lp, log, mut far) = open_with_reader(cell)?;
     far.write_all(b"before").unwrap();
     turn(&mut lp);
     assert_eq!(log.take(), [b"before"]);
@@ -113,8 +129,7 @@ fn events_work_in_the_child(cell: &Cell) -> Verdict {
 
 /// Both loops are told of the same file at the same time.
 fn the_child_and_the_parent_both_wait(cell: &Cell) -> Verdict {
-    cell.beyond_libkqueue(THREADS)?;
-    let mut lp = cell.open();
+    let mut lp = open(cell)?;
     let (near, mut far) = pair();
     let (_, log) = watch(&mut lp, RawIo::new(near.as_raw_fd(), Interest::READ));
     lp.pass();
@@ -147,10 +162,7 @@ fn assert_undisturbed(lp: &mut Loop, log: &Log<Vec<u8>>, far: &mut UnixStream) {
 
 /// A child that never touches the loop and exits leaves the parent's registrations, timers and notifier alone.
 fn a_child_that_exits_takes_nothing_with_it(cell: &Cell) -> Verdict {
-    cell.beyond_libkqueue(THREADS)?;
-    let mut lp = cell.open();
-    let (near, mut far) = pair();
-    let (_, log) = reader(&mut lp, near);
+    let (mut lp, log, mut far) = open_with_reader(cell)?;
     lp.pass();
     join(fork(|| ()));
     assert_undisturbed(&mut lp, &log, &mut far);
@@ -159,10 +171,7 @@ fn a_child_that_exits_takes_nothing_with_it(cell: &Cell) -> Verdict {
 
 /// Nor does one that drops the loop, with its sources, without `reinit`.
 fn a_child_that_drops_the_loop_takes_nothing_with_it(cell: &Cell) -> Verdict {
-    cell.beyond_libkqueue(THREADS)?;
-    let mut lp = cell.open();
-    let (near, mut far) = pair();
-    let (_, log) = reader(&mut lp, near);
+    let (mut lp, log, mut far) = open_with_reader(cell)?;
     let signals = Log::new();
     let seen = signals.clone();
     lp.events()
@@ -180,10 +189,7 @@ fn a_child_that_drops_the_loop_takes_nothing_with_it(cell: &Cell) -> Verdict {
 
 /// Nor one that drops it after `reinit`.
 fn a_child_that_drops_a_reinitialised_loop_takes_nothing_with_it(cell: &Cell) -> Verdict {
-    cell.beyond_libkqueue(THREADS)?;
-    let mut lp = cell.open();
-    let (near, mut far) = pair();
-    let (_, log) = reader(&mut lp, near);
+    let (mut lp, log, mut far) = open_with_reader(cell)?;
     lp.pass();
     let mut lp = Some(lp);
     join(fork(|| {
@@ -197,8 +203,7 @@ fn a_child_that_drops_a_reinitialised_loop_takes_nothing_with_it(cell: &Cell) ->
 
 /// After `reinit`, events that the child deletes or removes are still registered in the parent.
 fn what_the_child_deletes_stays_with_the_parent(cell: &Cell) -> Verdict {
-    cell.beyond_libkqueue(THREADS)?;
-    let mut lp = cell.open();
+    let mut lp = open(cell)?;
     let (near, mut far) = pair();
     let (raw, mut raw_far) = pair();
     let (key, log) = reader(&mut lp, near);
@@ -221,8 +226,7 @@ fn what_the_child_deletes_stays_with_the_parent(cell: &Cell) -> Verdict {
 fn what_the_child_adds_stays_with_the_child(cell: &Cell) -> Verdict {
     cell.beyond_libkqueue(THREADS)?;
     let (mut lp, waits) = cell.open_counted();
-    let (near, mut far) = pair();
-    far.write_all(b"x").unwrap();
+    let (near, _far) = ready_pair();
     lp.pass();
     join(fork(|| {
         lp.reinit().unwrap();
@@ -240,8 +244,7 @@ fn what_the_child_adds_stays_with_the_child(cell: &Cell) -> Verdict {
 
 /// Changes that wait for the next turn when the process forks are made in the parent and in the child.
 fn changes_not_yet_made_are_made_in_both(cell: &Cell) -> Verdict {
-    cell.beyond_libkqueue(THREADS)?;
-    let mut lp = cell.open();
+    let mut lp = open(cell)?;
     let (near, mut far) = pair();
     let (gone, mut gone_far) = pair();
     let (key, log) = reader(&mut lp, near);
@@ -265,8 +268,7 @@ fn changes_not_yet_made_are_made_in_both(cell: &Cell) -> Verdict {
 
 /// What is active or waits for a deadline is so in both processes.
 fn activations_and_deadlines_survive(cell: &Cell) -> Verdict {
-    cell.beyond_libkqueue(THREADS)?;
-    let mut lp = cell.open();
+    let mut lp = open(cell)?;
     let log = Log::new();
     let (user, timer) = (log.clone(), log.clone());
     let key = lp
@@ -293,8 +295,7 @@ fn activations_and_deadlines_survive(cell: &Cell) -> Verdict {
 
 /// The child's kernel object is new: what was reported before the fork is news to it.
 fn edges_are_reported_anew_in_the_child(cell: &Cell) -> Verdict {
-    cell.beyond_libkqueue(THREADS)?;
-    let mut lp = cell.open();
+    let mut lp = open(cell)?;
     need(&mut lp, Features::EDGE, "edge")?;
     let (near, mut far) = pair();
     let (_, log) = watch(&mut lp, RawIo::new(near.as_raw_fd(), Interest::READ).mode(Mode::Edge));
@@ -315,14 +316,11 @@ fn edges_are_reported_anew_in_the_child(cell: &Cell) -> Verdict {
 
 /// A callback forks; the child leaves its run and starts anew.
 fn reinit_in_a_callback_of_the_child(cell: &Cell) -> Verdict {
-    cell.beyond_libkqueue(THREADS)?;
-    let mut lp = cell.open();
-    let (near, mut far) = pair();
-    let (_, log) = reader(&mut lp, near);
+    let (mut lp, log, mut far) = open_with_reader(cell)?;
     let forked = std::sync::Arc::new(std::sync::Mutex::new(None));
     let made = std::sync::Arc::clone(&forked);
     let key = lp.events().insert(User::new(), move |cx, (), _| {
-        *made.lock().unwrap() = Some(process::fork().unwrap());
+        *made.lock().unwrap() = Some(split());
         cx.stop();
     });
     lp.events().activate(key, Causes::empty()).unwrap();
@@ -345,10 +343,7 @@ fn reinit_in_a_callback_of_the_child(cell: &Cell) -> Verdict {
 
 /// A second `reinit` does no harm.
 fn reinit_twice(cell: &Cell) -> Verdict {
-    cell.beyond_libkqueue(THREADS)?;
-    let mut lp = cell.open();
-    let (near, mut far) = pair();
-    let (_, log) = reader(&mut lp, near);
+    let (mut lp, log, mut far) = open_with_reader(cell)?;
     lp.pass();
     join(fork(|| {
         lp.reinit().unwrap();
@@ -404,8 +399,7 @@ fn notifications() -> Vec<String> {
 
 /// A closure posted to the child's sleeping loop wakes it, and leaves the parent's notifier unwritten.
 fn wake_ups_in_the_child_do_not_reach_the_parent(cell: &Cell) -> Verdict {
-    cell.beyond_libkqueue(THREADS)?;
-    let mut lp = cell.open();
+    let mut lp = open(cell)?;
     let remote = lp.remote();
     lp.pass();
     if notifications() != ["0"] {
@@ -434,8 +428,7 @@ fn wake_ups_in_the_child_do_not_reach_the_parent(cell: &Cell) -> Verdict {
     }));
     assert_eq!(notifications(), ["0"]);
     let log = Log::new();
-    let seen = log.clone();
-    remote.post(move |_| seen.push("parent")).unwrap();
+    remote.post(log.note("parent")).unwrap();
     lp.pass();
     assert_eq!(log.take(), ["parent"]);
     Ok(())
@@ -485,20 +478,10 @@ fn a_wake_up_before_the_fork_does_not_reach_the_child(cell: &Cell) -> Verdict {
     Ok(())
 }
 
-fn watch_signal(lp: &mut Loop) -> (ev_core::EventKey, Log<Causes>) {
-    let log = Log::new();
-    let seen = log.clone();
-    let key = lp
-        .events()
-        .insert(Signal::new(SIGNAL), move |_, (), fired| seen.push(fired.causes()));
-    (key, log)
-}
-
 /// Signals delivered to the child after `reinit` are counted there, and nowhere else.
 fn signals_of_the_child_stay_in_the_child(cell: &Cell) -> Verdict {
-    cell.beyond_libkqueue(THREADS)?;
-    let mut lp = cell.open();
-    let (_, log) = watch_signal(&mut lp);
+    let mut lp = open(cell)?;
+    let (_, log) = watch(&mut lp, Signal::new(SIGNAL));
     lp.pass();
     join(fork(|| {
         lp.reinit().unwrap();
@@ -518,9 +501,8 @@ fn signals_of_the_child_stay_in_the_child(cell: &Cell) -> Verdict {
 
 /// A signal that was delivered to the parent before the fork is called in the parent only.
 fn signals_of_the_parent_stay_in_the_parent(cell: &Cell) -> Verdict {
-    cell.beyond_libkqueue(THREADS)?;
-    let mut lp = cell.open();
-    let (_, log) = watch_signal(&mut lp);
+    let mut lp = open(cell)?;
+    let (_, log) = watch(&mut lp, Signal::new(SIGNAL));
     lp.pass();
     signal::raise(SIGNAL).unwrap();
     join(fork(|| {
@@ -538,10 +520,9 @@ fn signals_of_the_parent_stay_in_the_parent(cell: &Cell) -> Verdict {
 
 /// Deleting the signal's event in the child restores the child's disposition; the parent's handler stays.
 fn signals_are_restored_in_a_child_that_deletes(cell: &Cell) -> Verdict {
-    cell.beyond_libkqueue(THREADS)?;
-    let mut lp = cell.open();
+    let mut lp = open(cell)?;
     let before = signal::Action::query(SIGNAL).unwrap().disposition();
-    let (key, log) = watch_signal(&mut lp);
+    let (key, log) = watch(&mut lp, Signal::new(SIGNAL));
     lp.pass();
     join(fork(|| {
         lp.reinit().unwrap();
@@ -557,10 +538,7 @@ fn signals_are_restored_in_a_child_that_deletes(cell: &Cell) -> Verdict {
 
 /// A child's child reinitialises as well; all three are served.
 fn grandchildren(cell: &Cell) -> Verdict {
-    cell.beyond_libkqueue(THREADS)?;
-    let mut lp = cell.open();
-    let (near, mut far) = pair();
-    let (_, log) = reader(&mut lp, near);
+    let (mut lp, log, mut far) = open_with_reader(cell)?;
     lp.pass();
     join(fork(|| {
         lp.reinit().unwrap();
