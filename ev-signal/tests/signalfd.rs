@@ -17,7 +17,7 @@ use ev_signal::{Method, SIGCHLD, SIGHUP, SIGINT, SIGURG, SIGUSR1, SIGUSR2, Signa
 use ev_sys::epoll::{self, Event, Events};
 use ev_sys::process;
 use ev_sys::signal::{self, Action, ActionFlags, NewAction, SigSet};
-use rig::{drained, in_fork, raise, readable, readable_within, send};
+use rig::{assert_refuses_what_cannot_be_watched, drained, in_fork, raise, readable, readable_within, send, watch_all};
 
 fn receiver(watched: &[i32]) -> Signals {
     let mut signals = Signals::with_method(Method::SignalFd).unwrap();
@@ -28,11 +28,7 @@ fn receiver(watched: &[i32]) -> Signals {
 }
 
 fn set(signals: &[i32]) -> SigSet {
-    let mut set = SigSet::empty();
-    for &signal in signals {
-        set.insert(signal).unwrap();
-    }
-    set
+    SigSet::of(signals.iter().copied()).unwrap()
 }
 
 /// What the calling thread holds off.
@@ -108,18 +104,7 @@ rig::tests_in_own_processes! {
 
     fn every_signal_that_can_be_watched_arrives() {
         let mut signals = receiver(&[]);
-        let mut watched = Vec::new();
-        for signal in 1..=128 {
-            match signals.watch(signal) {
-                Ok(()) => watched.push(signal),
-                Err(SignalError::Fault(_) | SignalError::Uncatchable(_)) => {}
-                Err(SignalError::NoSuchSignal(_)) => {
-                    assert!((32..libc::SIGRTMIN()).contains(&signal) || signal > libc::SIGRTMAX());
-                }
-                Err(error) => panic!("{signal}: {error}"),
-            }
-        }
-        assert!(watched.len() > 50);
+        let mut watched = watch_all(&mut signals);
         // Of those that stop the process and that which makes it go on, each takes the other back.
         let opposed = [libc::SIGCONT, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
         watched.retain(|signal| !opposed.contains(signal));
@@ -277,16 +262,9 @@ rig::tests_in_own_processes! {
     fn errors_change_nothing() {
         let before = mask();
         let mut signals = receiver(&[]);
-        for signal in [libc::SIGKILL, libc::SIGSTOP] {
-            assert!(matches!(signals.watch(signal), Err(SignalError::Uncatchable(s)) if s == signal));
-        }
-        for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE] {
-            assert!(matches!(signals.watch(signal), Err(SignalError::Fault(s)) if s == signal));
-        }
-        for signal in [i32::MIN, -1, 0, 128, 129, i32::MAX] {
-            assert!(matches!(signals.watch(signal), Err(SignalError::NoSuchSignal(s)) if s == signal));
-            assert!(matches!(signals.unwatch(signal), Err(SignalError::NotWatched(s)) if s == signal));
-        }
+        assert_refuses_what_cannot_be_watched(&mut signals);
+        // The kernel's refusal.
+        assert!(matches!(signals.watch(128), Err(SignalError::NoSuchSignal(128))));
         assert_held_off_besides(&before, &[]);
         assert_eq!(set_in_kernel(&signals), 0);
         assert!(matches!(signals.unwatch(SIGHUP), Err(SignalError::NotWatched(SIGHUP))));

@@ -8,7 +8,7 @@ use std::process::{Command, exit};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ev_signal::Signals;
+use ev_signal::{SignalError, Signals};
 use ev_sys::poll::{Events, PollFd, poll};
 
 const INSIDE: &str = "EV_SIGNAL_TEST_INSIDE";
@@ -121,4 +121,36 @@ pub(crate) fn drained(signals: &mut Signals) -> Vec<(i32, u32)> {
     let mut came = Vec::new();
     signals.drain(|signal, times| came.push((signal, times))).unwrap();
     came
+}
+
+/// Watches every signal that can be watched, and tells which ones they are.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn watch_all(signals: &mut Signals) -> Vec<i32> {
+    let mut watched = Vec::new();
+    for signal in 1..=128 {
+        match signals.watch(signal) {
+            Ok(()) => watched.push(signal),
+            Err(SignalError::Fault(_) | SignalError::Uncatchable(_)) => {}
+            // The C library keeps the first real-time signals to itself.
+            Err(SignalError::NoSuchSignal(_)) => {
+                assert!((32..libc::SIGRTMIN()).contains(&signal) || signal > libc::SIGRTMAX());
+            }
+            Err(error) => panic!("{signal}: {error}"),
+        }
+    }
+    assert!(watched.len() > 50);
+    watched
+}
+
+pub(crate) fn assert_refuses_what_cannot_be_watched(signals: &mut Signals) {
+    for signal in [libc::SIGKILL, libc::SIGSTOP] {
+        assert!(matches!(signals.watch(signal), Err(SignalError::Uncatchable(s)) if s == signal));
+    }
+    for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE] {
+        assert!(matches!(signals.watch(signal), Err(SignalError::Fault(s)) if s == signal));
+    }
+    for signal in [i32::MIN, -1, 0, 129, 1000, i32::MAX] {
+        assert!(matches!(signals.watch(signal), Err(SignalError::NoSuchSignal(s)) if s == signal));
+        assert!(matches!(signals.unwatch(signal), Err(SignalError::NotWatched(s)) if s == signal));
+    }
 }
