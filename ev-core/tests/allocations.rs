@@ -1,33 +1,22 @@
 //! A turn allocates nothing: counted over 100,000 turns of each kind of work, on two backends and both loops.
 
-#![expect(unreachable_pub, reason = "the suite's modules are written for a crate of their own")]
-
 use std::cell::Cell;
-use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use ev_core::{Causes, Config, EventLoop, Interest, Io, SharedLoop, Timer, User};
+use ev_core::{Causes, Interest, Io, Timer, User};
 
-#[path = "suite/events.rs"]
-#[expect(dead_code, reason = "the suite uses the rest")]
-mod events;
-#[path = "suite/mechanism.rs"]
-mod mechanism;
+mod loops;
 
-use events::Loop;
+use loops::events::Loop;
+use loops::{both, readable};
 
 const TURNS: usize = 100_000;
 
 /// Sets up each loop with `set_up`, and asserts that its turns call something and allocate nothing.
 fn assert_no_allocations(set_up: fn(&mut Loop) -> Vec<UnixStream>) {
     for name in ["epoll", "poll"] {
-        let open = || mechanism::open(name, &Config::new()).unwrap();
-        let (backend, waiter, config) = open();
-        let local = Loop::Local(EventLoop::with_backend(backend, waiter, &config));
-        let (backend, waiter, config) = open();
-        let shared = Loop::Shared(SharedLoop::with_backend(backend, waiter, &config).unwrap());
-        for (driver, mut lp) in [("local", local), ("shared", shared)] {
+        for (driver, mut lp) in both(name) {
             let _peers = set_up(&mut lp);
             // Vectors grow to the size that they keep.
             for _ in 0..100 {
@@ -52,13 +41,6 @@ thread_local! {
 
 fn called() {
     CALLS.set(CALLS.get() + 1);
-}
-
-/// A socket that stays readable, and its peer.
-fn readable() -> (UnixStream, UnixStream) {
-    let (near, mut far) = UnixStream::pair().unwrap();
-    far.write_all(b"x").unwrap();
-    (near, far)
 }
 
 #[test]

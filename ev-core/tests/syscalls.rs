@@ -4,7 +4,6 @@
 //! trace. Where `strace` is missing or may not trace, the tests say so and pass.
 
 #![cfg(target_os = "linux")]
-#![expect(unreachable_pub, reason = "the suite's modules are written for a crate of their own")]
 
 use std::collections::BTreeMap;
 use std::env;
@@ -15,15 +14,12 @@ use std::os::unix::net::UnixStream;
 use std::process::{self, Command, Stdio};
 use std::time::Duration;
 
-use ev_core::{Config, EventLoop, Interest, Io, Outcome, RawIo, SharedLoop};
+use ev_core::{Interest, Io, Outcome, RawIo};
 
-#[path = "suite/events.rs"]
-#[expect(dead_code, reason = "the suite uses the rest")]
-mod events;
-#[path = "suite/mechanism.rs"]
-mod mechanism;
+mod loops;
 
-use events::Loop;
+use loops::events::Loop;
+use loops::{KINDS, both, readable};
 
 const TURNS: usize = 1000;
 
@@ -49,14 +45,10 @@ fn section(name: &str, work: impl FnOnce()) {
 /// In the traced process, does `work` on each kind of loop and answers nothing; else traces such a process, and answers
 /// what calls it made in each kind's section.
 fn trace(test: &str, work: fn(&mut Loop, section: &str)) -> Vec<(&'static str, Calls)> {
-    const SECTIONS: [&str; 2] = ["local", "shared"];
     if env::var_os(TRACED).is_some() {
-        let (backend, waiter, config) = mechanism::open("epoll", &Config::new()).unwrap();
-        let mut local = Loop::Local(EventLoop::with_backend(backend, waiter, &config));
-        work(&mut local, SECTIONS[0]);
-        let (backend, waiter, config) = mechanism::open("epoll", &Config::new()).unwrap();
-        let mut shared = Loop::Shared(SharedLoop::with_backend(backend, waiter, &config).unwrap());
-        work(&mut shared, SECTIONS[1]);
+        for (kind, mut lp) in both("epoll") {
+            work(&mut lp, kind);
+        }
         return vec![];
     }
     if let Err(reason) = can_trace() {
@@ -77,7 +69,7 @@ fn trace(test: &str, work: fn(&mut Loop, section: &str)) -> Vec<(&'static str, C
     let text = fs::read_to_string(&output).unwrap();
     fs::remove_file(&output).unwrap();
     assert!(status.success(), "the traced process failed");
-    SECTIONS.map(|section| (section, calls(&text, section))).into()
+    KINDS.map(|section| (section, calls(&text, section))).into()
 }
 
 /// Whether there is an `strace` that works here.
@@ -135,25 +127,23 @@ fn none() -> Calls {
     Calls::new()
 }
 
-/// A socket that stays readable, and its peer.
-fn readable() -> (UnixStream, UnixStream) {
-    let (near, mut far) = UnixStream::pair().unwrap();
-    far.write_all(b"x").unwrap();
-    (near, far)
+/// Runs the counted turns, in each of which this event is called.
+fn run_turns(lp: &mut Loop, name: &str, event: Io<UnixStream>) {
+    let mut turns = 0;
+    lp.events().insert(event, move |cx, _, _| {
+        turns += 1;
+        if turns == TURNS {
+            cx.stop();
+        }
+    });
+    section(name, || assert_eq!(lp.run(), Outcome::Stopped));
 }
 
 #[test]
 fn dispatching_costs_the_waits_alone() {
     for (driver, mut calls) in trace("dispatching_costs_the_waits_alone", |lp, name| {
         let (near, _far) = readable();
-        let mut turns = 0;
-        lp.events().insert(Io::new(near, Interest::READ), move |cx, _, _| {
-            turns += 1;
-            if turns == TURNS {
-                cx.stop();
-            }
-        });
-        section(name, || assert_eq!(lp.run(), Outcome::Stopped));
+        run_turns(lp, name, Io::new(near, Interest::READ));
     }) {
         assert_eq!(take_waits(&mut calls), TURNS, "{driver}");
         assert_eq!(calls, none(), "{driver}");
@@ -164,15 +154,8 @@ fn dispatching_costs_the_waits_alone() {
 fn idle_timeouts_cost_nothing() {
     for (driver, mut calls) in trace("idle_timeouts_cost_nothing", |lp, name| {
         let (near, _far) = readable();
-        let mut turns = 0;
         let event = Io::new(near, Interest::READ).timeout(Duration::from_hours(1));
-        lp.events().insert(event, move |cx, _, _| {
-            turns += 1;
-            if turns == TURNS {
-                cx.stop();
-            }
-        });
-        section(name, || assert_eq!(lp.run(), Outcome::Stopped));
+        run_turns(lp, name, event);
     }) {
         assert_eq!(take_waits(&mut calls), TURNS, "{driver}");
         assert_eq!(calls, none(), "{driver}");

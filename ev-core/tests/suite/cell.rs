@@ -22,37 +22,27 @@ pub struct BackendCell {
     deferred: bool,
 }
 
+impl BackendCell {
+    const fn of(backend: &'static str) -> Self {
+        Self {
+            name: backend,
+            backend,
+            deferred: false,
+        }
+    }
+}
+
 pub const BACKENDS: [BackendCell; 6] = [
-    BackendCell {
-        name: "epoll",
-        backend: "epoll",
-        deferred: false,
-    },
+    BackendCell::of("epoll"),
     BackendCell {
         name: "epoll-deferred",
         backend: "epoll",
         deferred: true,
     },
-    BackendCell {
-        name: "poll",
-        backend: "poll",
-        deferred: false,
-    },
-    BackendCell {
-        name: "select",
-        backend: "select",
-        deferred: false,
-    },
-    BackendCell {
-        name: "kqueue",
-        backend: "kqueue",
-        deferred: false,
-    },
-    BackendCell {
-        name: "sim",
-        backend: "sim",
-        deferred: false,
-    },
+    BackendCell::of("poll"),
+    BackendCell::of("select"),
+    BackendCell::of("kqueue"),
+    BackendCell::of("sim"),
 ];
 
 impl FromStr for BackendCell {

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use ev_core::backend::{AnyBackend, Backend};
 use ev_core::{
     Causes, Counts, Describe, Error, EventInfo, EventKey, EventLoop, Features, Fired, HookKey, Interest, KeepAlive,
-    LoopHandle, Outcome, Reactor, Rejected, RunMode, SameDuration, SharedLoop, SignalMethod, Stop, Time, User,
+    LoopHandle, Outcome, Reactor, RunMode, SameDuration, SharedLoop, SignalMethod, Stop, Time, User,
 };
 
 /// A loop of either kind.
@@ -134,12 +134,12 @@ impl<B: Backend + 'static> Events<'_, B> {
                 .insert(event, move |cx, source, fired| {
                     callback(&mut Events::Local(cx.reactor), source, fired);
                 })
-                .map_err(|Rejected { error, .. }| error),
+                .map_err(Error::from),
             Events::Shared(handle) => handle
                 .insert(event, move |cx, source, fired| {
                     callback(&mut Events::Shared(cx.handle().clone()), source, fired);
                 })
-                .map_err(|Rejected { error, .. }| error),
+                .map_err(Error::from),
         }
     }
 
@@ -163,12 +163,12 @@ impl<B: Backend + 'static> Events<'_, B> {
                 .once(event, move |cx, source, fired| {
                     callback(&mut Events::Local(cx.reactor), source, fired);
                 })
-                .map_err(|Rejected { error, .. }| error),
+                .map_err(Error::from),
             Events::Shared(handle) => handle
                 .once(event, move |cx, source, fired| {
                     callback(&mut Events::Shared(cx.handle().clone()), source, fired);
                 })
-                .map_err(|Rejected { error, .. }| error),
+                .map_err(Error::from),
         }
     }
 
@@ -199,10 +199,10 @@ impl<B: Backend + 'static> Events<'_, B> {
         match self {
             Events::Local(reactor) => reactor
                 .defer_as(event, move |cx| closure(&mut Events::Local(cx.reactor)))
-                .map_err(|Rejected { error, .. }| error),
+                .map_err(Error::from),
             Events::Shared(handle) => handle
                 .defer_as(event, move |cx| closure(&mut Events::Shared(cx.handle().clone())))
-                .map_err(|Rejected { error, .. }| error),
+                .map_err(Error::from),
         }
     }
 
@@ -214,10 +214,10 @@ impl<B: Backend + 'static> Events<'_, B> {
         match self {
             Events::Local(reactor) => reactor
                 .finalize(key, move |cx| finalizer(&mut Events::Local(cx.reactor)))
-                .map_err(|Rejected { error, .. }| error),
+                .map_err(Error::from),
             Events::Shared(handle) => handle
                 .finalize(key, move |cx| finalizer(&mut Events::Shared(cx.handle().clone())))
-                .map_err(|Rejected { error, .. }| error),
+                .map_err(Error::from),
         }
     }
 
@@ -413,10 +413,7 @@ impl<B: Backend + 'static> Events<'_, B> {
     }
 
     pub fn stop(&mut self) {
-        match self {
-            Events::Local(reactor) => reactor.stop(),
-            Events::Shared(handle) => handle.stop().expect("the loop exists"),
-        }
+        either!(infallible self, stop());
     }
 
     pub fn stopping(&mut self) -> Option<Stop> {
@@ -424,16 +421,10 @@ impl<B: Backend + 'static> Events<'_, B> {
     }
 
     pub fn stop_after_turn(&mut self) {
-        match self {
-            Events::Local(reactor) => reactor.stop_after_turn(),
-            Events::Shared(handle) => handle.stop_after_turn().expect("the loop exists"),
-        }
+        either!(infallible self, stop_after_turn());
     }
 
     pub fn restart_turn(&mut self) {
-        match self {
-            Events::Local(reactor) => reactor.restart_turn(),
-            Events::Shared(handle) => handle.restart_turn().expect("the loop exists"),
-        }
+        either!(infallible self, restart_turn());
     }
 }

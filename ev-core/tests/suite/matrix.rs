@@ -6,8 +6,7 @@
 
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
@@ -18,7 +17,7 @@ use ev_sys::{errno, fdio, poll, socket};
 
 use crate::cell::{BACKENDS, BackendCell, Cell, Driver};
 use crate::events::Loop;
-use crate::support::{Log, pair};
+use crate::support::{Log, fill, pair, tcp_pair};
 
 pub const MODES: [Mode; 4] = [Mode::Level, Mode::Edge, Mode::OneShot, Mode::Exclusive];
 
@@ -254,9 +253,7 @@ fn stage_socket(trigger: impl FnOnce(std::os::unix::net::UnixStream) -> Option<O
 }
 
 fn stage_urgent() -> Stage {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let (far, _) = listener.accept().unwrap();
+    let (near, far) = tcp_pair();
     let watched = near.try_clone().unwrap();
     stage(watched, move || {
         socket::send_out_of_band(far.as_fd(), b'!').unwrap();
@@ -264,17 +261,6 @@ fn stage_urgent() -> Stage {
         assert_eq!(poll::poll(&mut asked, None).unwrap(), 1, "it has come");
         Some(far.into())
     })
-}
-
-/// Writes until there is no room.
-fn fill(mut writer: impl Write) {
-    loop {
-        match writer.write(&[0; 4096]) {
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-            Err(error) => panic!("{error}"),
-        }
-    }
 }
 
 /// Reads until there is nothing.

@@ -8,9 +8,7 @@ use super::scenarios;
 use crate::cell::Cell;
 use crate::events::Events;
 use crate::harness::Verdict;
-use crate::support::{Log, pair};
-
-const HOUR: Duration = Duration::from_hours(1);
+use crate::support::{HOUR, Log, activate, pair, watch};
 
 scenarios!("activation":
     an_activation_is_one_call,
@@ -88,11 +86,7 @@ fn an_active_event_only_gathers_causes(cell: &Cell) -> Verdict {
 /// No causes is a legal activation, and arrives as none.
 fn an_activation_without_causes(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
-    let log = Log::new();
-    let seen = log.clone();
-    let key = lp
-        .events()
-        .insert(User::new(), move |_, (), fired| seen.push(fired.causes()));
+    let (key, log) = watch(&mut lp, User::new());
     lp.events().activate(key, Causes::empty()).unwrap();
     assert_eq!(lp.run(), Outcome::Empty);
     assert_eq!(log.take(), [Causes::empty()]);
@@ -118,11 +112,7 @@ fn an_activation_keeps_the_loop(cell: &Cell) -> Verdict {
 /// A deleted event is not called, whether it was activated for now or for later, and can be activated again.
 fn delete_takes_an_activation_back(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
-    let log = Log::new();
-    let seen = log.clone();
-    let key = lp
-        .events()
-        .insert(User::new(), move |_, (), fired| seen.push(fired.causes()));
+    let (key, log) = watch(&mut lp, User::new());
     lp.events().activate(key, Causes::READ).unwrap();
     lp.events().delete(key).unwrap();
     assert_eq!(lp.run(), Outcome::Empty);
@@ -169,9 +159,7 @@ fn an_event_deletes_the_next_one(cell: &Cell) -> Verdict {
         cx.delete(deleted).unwrap();
         cx.remove(removed).unwrap();
     });
-    for key in [first, deleted, removed, last] {
-        lp.events().activate(key, Causes::empty()).unwrap();
-    }
+    activate(&mut lp, &[first, deleted, removed, last]);
     assert_eq!(lp.run(), Outcome::Empty);
     assert_eq!(log.take(), ["last"]);
     assert!(lp.events().contains(deleted));
@@ -190,8 +178,7 @@ fn a_callback_activates_into_the_same_turn(cell: &Cell) -> Verdict {
         cx.activate(added, Causes::empty()).unwrap();
     });
     let second = lp.events().insert(User::new(), log.noting("second"));
-    lp.events().activate(first, Causes::empty()).unwrap();
-    lp.events().activate(second, Causes::empty()).unwrap();
+    activate(&mut lp, &[first, second]);
     assert_eq!(lp.run(), Outcome::Empty);
     assert_eq!(log.take(), ["second", "activated", "timer"]);
     Ok(())
@@ -237,9 +224,7 @@ fn later_is_the_next_turn(cell: &Cell) -> Verdict {
         cx.activate(now, Causes::empty()).unwrap();
         seen.push("last");
     });
-    for key in [first, last] {
-        lp.events().activate(key, Causes::empty()).unwrap();
-    }
+    activate(&mut lp, &[first, last]);
     assert_eq!(lp.pass(), Outcome::Passed);
     assert_eq!(log.take(), ["last", "now", "later"]);
     Ok(())
@@ -264,11 +249,7 @@ fn later_runs_before_what_the_next_turn_finds(cell: &Cell) -> Verdict {
 /// Activating now what was activated for later calls it in this turn, once, with all causes.
 fn activating_now_promotes_what_was_for_later(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
-    let log = Log::new();
-    let seen = log.clone();
-    let twice = lp
-        .events()
-        .insert(User::new(), move |_, (), fired| seen.push(fired.causes()));
+    let (twice, log) = watch(&mut lp, User::new());
     let seen = log.clone();
     let first = lp.events().insert(User::new(), move |cx, (), _| {
         cx.activate_later(twice, Causes::READ).unwrap();
@@ -276,8 +257,7 @@ fn activating_now_promotes_what_was_for_later(cell: &Cell) -> Verdict {
         seen.push(Causes::empty());
     });
     let stop = lp.events().insert(User::new(), |cx, (), _| cx.stop_after_turn());
-    lp.events().activate(first, Causes::empty()).unwrap();
-    lp.events().activate(stop, Causes::empty()).unwrap();
+    activate(&mut lp, &[first, stop]);
     assert_eq!(lp.run(), Outcome::Stopped);
     assert_eq!(log.take(), [Causes::empty(), Causes::READ | Causes::WRITE]);
     assert_eq!(lp.run(), Outcome::Empty);
@@ -309,11 +289,7 @@ fn an_event_is_active_until_it_is_called(cell: &Cell) -> Verdict {
 /// Activating for later what is active already leaves it in its place.
 fn activating_later_what_is_active_only_adds_causes(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
-    let log = Log::new();
-    let seen = log.clone();
-    let key = lp
-        .events()
-        .insert(User::new(), move |_, (), fired| seen.push(fired.causes()));
+    let (key, log) = watch(&mut lp, User::new());
     lp.events().activate(key, Causes::READ).unwrap();
     lp.events().activate_later(key, Causes::WRITE).unwrap();
     lp.events().stop_after_turn();
@@ -355,11 +331,7 @@ fn adding_a_user_event_is_nothing(cell: &Cell) -> Verdict {
 /// A user event that is added with a deadline is called for that, once, and stays a user event.
 fn a_user_event_with_a_deadline(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
-    let log = Log::new();
-    let seen = log.clone();
-    let key = lp
-        .events()
-        .insert(User::new(), move |_, (), fired| seen.push(fired.causes()));
+    let (key, log) = watch(&mut lp, User::new());
     let now = lp.events().read_clock();
     lp.events().add_at(key, now).unwrap();
     assert!(lp.events().is_pending(key).unwrap());
@@ -404,10 +376,8 @@ fn a_stale_key_is_refused(cell: &Cell) -> Verdict {
 fn adding_what_is_active_adds_all_of_it(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
     let (near, _far) = pair();
-    let log = Log::new();
-    let seen = log.clone();
     let event = Io::new(near, Interest::WRITE).disarmed();
-    let key = lp.events().insert(event, move |_, _, fired| seen.push(fired.causes()));
+    let (key, log) = watch(&mut lp, event);
     lp.events().activate(key, Causes::empty()).unwrap();
     lp.events().add(key).unwrap();
     assert_eq!(lp.pass(), Outcome::Passed);
@@ -435,11 +405,7 @@ fn activating_what_is_not_added_adds_none_of_it(cell: &Cell) -> Verdict {
 /// A new deadline takes back the activation by the old one, and nothing else that the event is active for.
 fn a_new_deadline_takes_back_no_readiness(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
-    let log = Log::new();
-    let seen = log.clone();
-    let key = lp
-        .events()
-        .insert(Timer::after(HOUR), move |_, (), fired| seen.push(fired.causes()));
+    let (key, log) = watch(&mut lp, Timer::after(HOUR));
     lp.events().activate(key, Causes::READ | Causes::TIMEOUT).unwrap();
     lp.events().add(key).unwrap();
     assert_eq!(lp.run(), Outcome::Empty);
@@ -456,9 +422,7 @@ fn while_a_finalizer_runs_no_event_does(cell: &Cell) -> Verdict {
         move |cx: &mut Events<'_>, (): &mut (), _: Fired| seen.push(cx.running())
     };
     let keys = [(); 3].map(|()| lp.events().insert(User::new(), running()));
-    for key in keys {
-        lp.events().activate(key, Causes::empty()).unwrap();
-    }
+    activate(&mut lp, &keys);
     let seen = log.clone();
     let finalizer = move |cx: &mut Events<'_>| seen.push(cx.running());
     // In the queue it takes its event's place again, which is the last.

@@ -8,7 +8,7 @@ use super::scenarios;
 use crate::cell::Cell;
 use crate::events::Loop;
 use crate::harness::{Skip, Verdict};
-use crate::support::{Log, handle, let_time_pass};
+use crate::support::{HOUR, Log, handle, let_time_pass, local};
 
 scenarios!("clocks":
     the_loop_reads_its_clock,
@@ -34,7 +34,6 @@ const CLOCKS: [Clock; 4] = [
     Clock::Realtime,
 ];
 const SIMULATED: &str = "a simulation has a clock of its own";
-const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 /// More than the coarse clock is ever behind: its tick is 10 milliseconds at most.
 const TICK: Duration = Duration::from_millis(20);
@@ -133,9 +132,7 @@ fn timeouts_in_callbacks_count_by_every_clock(cell: &Cell) -> Verdict {
 
 /// All callbacks of a turn get one reading of the clock, whichever kind of event is called; the next turn has another.
 fn now_is_the_turns(cell: &Cell) -> Verdict {
-    let Loop::Local(mut lp) = cell.open() else {
-        return Err(Skip("a shared loop's clock is never a turn's"));
-    };
+    let mut lp = local(cell.open())?;
     // With a deadline in the loop the clock is read when the wait ends, without one when it is first asked for.
     for with_deadline in [false, true] {
         if with_deadline {
@@ -173,9 +170,7 @@ fn now_is_the_turns(cell: &Cell) -> Verdict {
 
 /// The turns of one run have readings of their own, also where no deadline has the loop read its clock.
 fn now_changes_from_turn_to_turn(cell: &Cell) -> Verdict {
-    let Loop::Local(mut lp) = cell.open() else {
-        return Err(Skip("a shared loop's clock is never a turn's"));
-    };
+    let mut lp = local(cell.open())?;
     let log = Log::new();
     let seen = log.clone();
     let key = lp
@@ -200,9 +195,7 @@ fn now_changes_from_turn_to_turn(cell: &Cell) -> Verdict {
 
 /// A callback may have the clock read again, which holds for the rest of the turn; operations on timers leave it.
 fn now_is_read_anew_when_asked(cell: &Cell) -> Verdict {
-    let Loop::Local(mut lp) = cell.open() else {
-        return Err(Skip("a shared loop's clock is never a turn's"));
-    };
+    let mut lp = local(cell.open())?;
     let log = Log::new();
     let seen = log.clone();
     let first = lp
@@ -233,9 +226,7 @@ fn now_is_read_anew_when_asked(cell: &Cell) -> Verdict {
 
 /// Outside a run no reading is kept, also not one that was asked for, nor the last turn's.
 fn now_outside_a_run_is_read_afresh(cell: &Cell) -> Verdict {
-    let Loop::Local(mut lp) = cell.open() else {
-        return Err(Skip("a shared loop's clock is never a turn's"));
-    };
+    let mut lp = local(cell.open())?;
     lp.insert(Timer::after(Duration::ZERO), |cx, (), _| {
         cx.now();
     })

@@ -19,7 +19,7 @@ use super::scenarios;
 use crate::cell::Cell;
 use crate::events::Loop;
 use crate::harness::{Skip, Verdict};
-use crate::support::{Log, need, pair, watch};
+use crate::support::{HOUR, Log, assert_errno, need, pair, ready_pair, watch};
 
 scenarios!("errors":
     every_operation_refuses_a_stale_key,
@@ -55,15 +55,6 @@ scenarios!("errors":
     descriptors_are_not_checked_unasked,
 );
 
-fn assert_errno<T: Debug>(refused: Result<T, Error>, number: i32) {
-    match refused {
-        Err(Error::Update(UpdateError::Io(error)) | Error::Io(error)) => {
-            assert_eq!(error.raw_os_error(), Some(number));
-        }
-        other => panic!("{other:?}"),
-    }
-}
-
 fn try_watch(lp: &mut Loop, event: RawIo) -> Result<EventKey, Error> {
     lp.events().try_insert(event, |_, (), _| {})
 }
@@ -77,7 +68,7 @@ fn closed_number() -> RawFd {
 /// The key of a removed event is refused by every operation.
 fn every_operation_refuses_a_stale_key(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
-    let key = lp.events().insert(Timer::after(Duration::from_hours(1)), |_, (), _| {});
+    let key = lp.events().insert(Timer::after(HOUR), |_, (), _| {});
     let queue = lp.events().same_duration(Duration::from_secs(1)).unwrap();
     let now = lp.events().read_clock();
     lp.events().remove(key).unwrap();
@@ -240,7 +231,7 @@ fn an_empty_interest_is_refused(cell: &Cell) -> Verdict {
 /// Timers, signals and user events have no interest.
 fn interest_of_an_event_without_a_descriptor(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
-    let timer = lp.events().insert(Timer::after(Duration::from_hours(1)), |_, (), _| {});
+    let timer = lp.events().insert(Timer::after(HOUR), |_, (), _| {});
     let user = lp.events().insert(User::new(), |_, (), _| {});
     let signal = lp.events().insert(Signal::new(SIGNAL), |_, (), _| {});
     for key in [timer, user, signal] {
@@ -309,12 +300,7 @@ fn a_refused_interest_on_a_shared_descriptor_leaves_both(cell: &Cell) -> Verdict
         .set_interest(second, Interest::READ | Interest::WRITE)
         .unwrap();
     far.write_all(b"x").unwrap();
-    let log = Log::new();
-    let seen = log.clone();
-    lp.events()
-        .insert(RawIo::new(fd, Interest::WRITE), move |_, (), fired| {
-            seen.push(fired.causes());
-        });
+    let (_, log) = watch(&mut lp, RawIo::new(fd, Interest::WRITE));
     lp.pass();
     assert_eq!(log.take(), [Causes::WRITE]);
     lp.events().remove(first).unwrap();
@@ -330,8 +316,7 @@ fn a_change_that_the_kernel_refuses_leaves_what_it_knows(cell: &Cell) -> Verdict
     if cell.defers_raw_changes() || lp.events().features().contains(Features::ANY_FILE) {
         return Err(Skip("nothing is refused at once"));
     }
-    let (near, mut far) = pair();
-    far.write_all(b"x").unwrap();
+    let (near, _far) = ready_pair();
     let _duplicate = near.try_clone().unwrap();
     let target = OwnedFd::from(near);
     let (key, log) = watch(&mut lp, RawIo::new(target.as_raw_fd(), Interest::READ));
@@ -404,9 +389,7 @@ fn a_refused_add_changes_nothing(cell: &Cell) -> Verdict {
     }
     let mut lp = cell.open();
     let number = closed_number();
-    let event = RawIo::new(number, Interest::WRITE)
-        .timeout(Duration::from_hours(1))
-        .disarmed();
+    let event = RawIo::new(number, Interest::WRITE).timeout(HOUR).disarmed();
     let (key, log) = watch(&mut lp, event);
     assert_errno(lp.events().add(key), errno::EBADF);
     assert_errno(lp.events().add_after(key, Duration::ZERO), errno::EBADF);
@@ -453,7 +436,7 @@ fn a_deferred_refusal_is_a_call_with_an_error(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
     let log = Log::new();
     let seen = log.clone();
-    let event = RawIo::new(closed_number(), Interest::READ).timeout(Duration::from_hours(1));
+    let event = RawIo::new(closed_number(), Interest::READ).timeout(HOUR);
     let key = lp.events().insert(event, move |cx, (), fired| {
         seen.push((fired.causes(), cx.is_pending(fired.key()).unwrap()));
     });
@@ -512,8 +495,7 @@ fn a_deferred_refusal_of_an_owned_source(cell: &Cell) -> Verdict {
     if lp.events().features().contains(Features::ANY_FILE) {
         return Err(Skip("every kind of file is taken"));
     }
-    let (near, mut far) = pair();
-    far.write_all(b"x").unwrap();
+    let (near, _far) = ready_pair();
     let log = Log::new();
     let seen = log.clone();
     let mut file = Some(OwnedFd::from(File::open("/proc/self/exe").unwrap()));
@@ -604,6 +586,13 @@ fn no_descriptors_for_a_loop(cell: &Cell) -> Verdict {
     Ok(())
 }
 
+fn assert_no_descriptors<T: Debug>(refused: Result<T, Error>) {
+    match refused {
+        Err(Error::Io(error)) => assert_eq!(error.raw_os_error(), Some(errno::EMFILE)),
+        other => panic!("{other:?}"),
+    }
+}
+
 /// A signal event that gets no pipe is refused; the loop goes on, keeps nothing, and takes the event later.
 fn no_descriptors_for_signals(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
@@ -615,7 +604,7 @@ fn no_descriptors_for_signals(cell: &Cell) -> Verdict {
     let open = open_descriptors();
     for _ in 0..3 {
         let refused = lp.events().try_insert(Signal::new(SIGNAL), |_, (), _| {});
-        assert_errno(refused, errno::EMFILE);
+        assert_no_descriptors(refused);
         assert_eq!(open_descriptors(), open);
         assert_eq!(lp.events().len(), 1);
         assert_eq!(disposition(), before);
@@ -647,7 +636,7 @@ fn no_descriptors_for_reinit(cell: &Cell) -> Verdict {
     let Err(error) = lp.reinit() else {
         return Err(Skip("this loop needs no descriptor"));
     };
-    assert_errno::<()>(Err(error), errno::EMFILE);
+    assert_no_descriptors::<()>(Err(error));
     assert_eq!(open_descriptors(), open);
     drop(scarcity);
     lp.reinit().unwrap();
@@ -777,7 +766,7 @@ fn a_blocking_descriptor_is_refused_when_checked(cell: &Cell) -> Verdict {
     let mut lp = open_checked(cell);
     let (near, mut far) = UnixStream::pair().unwrap();
     let fd = near.as_raw_fd();
-    let raw = || RawIo::new(fd, Interest::READ).timeout(Duration::from_hours(1));
+    let raw = || RawIo::new(fd, Interest::READ).timeout(HOUR);
     let refused = try_watch(&mut lp, raw());
     assert!(
         matches!(refused, Err(Error::Blocking(named)) if named == fd),

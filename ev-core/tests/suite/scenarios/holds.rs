@@ -10,9 +10,7 @@ use super::scenarios;
 use crate::cell::Cell;
 use crate::events::Loop;
 use crate::harness::Verdict;
-use crate::support::{Log, until_main_sleeps};
-
-const HOUR: Duration = Duration::from_hours(1);
+use crate::support::{HOUR, Log, until_main_sleeps};
 
 scenarios!("holds":
     a_held_loop_is_not_empty,

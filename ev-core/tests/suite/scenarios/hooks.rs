@@ -1,6 +1,5 @@
 //! Hooks: closures that are called in every turn, before and after the wait.
 
-use std::io::Write;
 use std::sync::mpsc;
 use std::thread::{self, ThreadId};
 use std::time::Duration;
@@ -11,9 +10,7 @@ use super::scenarios;
 use crate::cell::Cell;
 use crate::events::{Events, Loop};
 use crate::harness::Verdict;
-use crate::support::{Log, handle, pair, until_main_sleeps};
-
-const HOUR: Duration = Duration::from_hours(1);
+use crate::support::{HOUR, Log, handle, pair, ready_pair, until_main_sleeps};
 
 scenarios!("hooks":
     around_the_wait_in_the_order_of_registration,
@@ -51,10 +48,8 @@ fn around_the_wait_in_the_order_of_registration(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
     let log = Log::new();
     for (check, prepare) in [("first check", "first prepare"), ("second check", "second prepare")] {
-        let seen = log.clone();
-        lp.events().on_check(move |_| seen.push(check));
-        let seen = log.clone();
-        lp.events().on_prepare(move |_, _| seen.push(prepare));
+        lp.events().on_check(log.noting_check(check));
+        lp.events().on_prepare(log.noting_prepare(prepare));
     }
     lp.events().insert(Timer::after(Duration::ZERO), log.noting("timer"));
     assert_eq!(lp.run(), Outcome::Empty);
@@ -73,10 +68,8 @@ fn around_the_wait_in_the_order_of_registration(cell: &Cell) -> Verdict {
 fn once_in_every_turn(cell: &Cell) -> Verdict {
     let mut lp = cell.open_with_priorities(3);
     let log = Log::new();
-    let seen = log.clone();
-    lp.events().on_prepare(move |_, _| seen.push("prepare"));
-    let seen = log.clone();
-    lp.events().on_check(move |_| seen.push("check"));
+    lp.events().on_prepare(log.noting_prepare("prepare"));
+    lp.events().on_check(log.noting_check("check"));
     for (priority, name) in [(0, "high"), (1, "middle"), (2, "low")] {
         let key = lp.events().insert(User::new().priority(priority), log.noting(name));
         lp.events().activate(key, Causes::empty()).unwrap();
@@ -94,10 +87,8 @@ fn once_in_every_turn(cell: &Cell) -> Verdict {
 fn an_empty_loop_calls_none(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
     let log = Log::new();
-    let seen = log.clone();
-    lp.events().on_prepare(move |_, _| seen.push("prepare"));
-    let seen = log.clone();
-    lp.events().on_check(move |_| seen.push("check"));
+    lp.events().on_prepare(log.noting_prepare("prepare"));
+    lp.events().on_check(log.noting_check("check"));
     for mode in [RunMode::UNTIL_EMPTY, RunMode::ONCE, RunMode::NON_BLOCKING] {
         assert_eq!(lp.run_with(mode), Outcome::Empty);
     }
@@ -115,8 +106,7 @@ fn a_pass_of_an_empty_loop_that_runs_forever_calls_them(cell: &Cell) -> Verdict 
     let log = Log::new();
     let seen = log.clone();
     lp.events().on_prepare(move |_, timeout| seen.push(timeout));
-    let seen = log.clone();
-    lp.events().on_check(move |_| seen.push(None));
+    lp.events().on_check(log.noting_check(None));
     assert_eq!(lp.run_with(RunMode::FOREVER | RunMode::NON_BLOCKING), Outcome::Passed);
     assert_eq!(log.take(), [Some(Duration::ZERO), None]);
     Ok(())
@@ -126,8 +116,7 @@ fn a_pass_of_an_empty_loop_that_runs_forever_calls_them(cell: &Cell) -> Verdict 
 fn hooks_are_no_activity(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
     let log = Log::new();
-    let seen = log.clone();
-    lp.events().on_check(move |_| seen.push("check"));
+    lp.events().on_check(log.noting_check("check"));
     lp.events().insert(Timer::after(HOUR), log.noting("far"));
     assert_eq!(lp.run_with(RunMode::NON_BLOCKING), Outcome::Passed);
     assert_eq!(log.take(), ["check"]);
@@ -212,8 +201,7 @@ const WORK: [(&str, Work); 7] = [
         cx.insert(Timer::after(Duration::from_millis(2)), log.noting("called"));
     }),
     ("descriptor", |cx, log| {
-        let (near, mut far) = pair();
-        far.write_all(b"x").unwrap();
+        let (near, _far) = ready_pair();
         cx.once(Io::new(near, Interest::READ), move |_, _, _| log.push("called"));
     }),
     ("active event", |cx, log| {
@@ -331,8 +319,7 @@ fn after_the_wait_comes_before_all_callbacks(cell: &Cell) -> Verdict {
     let event = lp.events().insert(User::new(), log.noting("event"));
     lp.events().activate(event, Causes::empty()).unwrap();
     lp.remote().post(log.note("posted")).unwrap();
-    let seen = log.clone();
-    lp.events().on_check(move |_| seen.push("check"));
+    lp.events().on_check(log.noting_check("check"));
     assert_eq!(lp.run(), Outcome::Empty);
     assert_eq!(log.take(), ["check", "posted", "event"]);
     Ok(())
@@ -343,8 +330,7 @@ fn after_the_wait_comes_before_all_callbacks(cell: &Cell) -> Verdict {
 fn after_the_wait_takes_back_what_the_wait_found(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
     let log = Log::new();
-    let (near, mut far) = pair();
-    far.write_all(b"x").unwrap();
+    let (near, _far) = ready_pair();
     let timer = lp
         .events()
         .insert(Timer::after(Duration::ZERO), |_, (), _| panic!("deleted"));
@@ -368,8 +354,7 @@ fn after_the_wait_takes_back_what_the_wait_found(cell: &Cell) -> Verdict {
 fn what_is_activated_after_the_wait_is_called_in_the_turn(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
     let log = Log::new();
-    let (near, mut far) = pair();
-    far.write_all(b"x").unwrap();
+    let (near, _far) = ready_pair();
     let seen = log.clone();
     lp.events()
         .once(Io::new(near, Interest::READ), move |_, _, _| seen.push("socket"));
@@ -414,16 +399,14 @@ fn a_hook_added_by_a_hook_is_called_from_the_next_turn(cell: &Cell) -> Verdict {
     lp.events().on_prepare(move |cx, _| {
         seen.push("prepare");
         if std::mem::take(&mut is_first) {
-            let seen = seen.clone();
-            cx.on_prepare(move |_, _| seen.push("added prepare"));
+            cx.on_prepare(seen.noting_prepare("added prepare"));
         }
     });
     let (seen, mut is_first) = (log.clone(), true);
     lp.events().on_check(move |cx| {
         seen.push("check");
         if std::mem::take(&mut is_first) {
-            let seen = seen.clone();
-            cx.on_check(move |_| seen.push("added check"));
+            cx.on_check(seen.noting_check("added check"));
         }
     });
     lp.events().insert(Timer::after(HOUR), |_, (), _| panic!("too early"));
@@ -448,8 +431,7 @@ fn a_hook_removes_itself(cell: &Cell) -> Verdict {
         seen.push("removed itself");
     });
     give.send(key).unwrap();
-    let seen = log.clone();
-    lp.events().on_check(move |_| seen.push("other"));
+    lp.events().on_check(log.noting_check("other"));
     lp.events().insert(Timer::after(HOUR), |_, (), _| panic!("too early"));
     assert_eq!(lp.pass(), Outcome::Passed);
     assert_eq!(log.take(), ["removed itself", "dropped", "other"]);
@@ -463,8 +445,7 @@ fn a_hook_removes_others(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
     let log = Log::new();
     let (give, keys) = mpsc::channel();
-    let seen = log.clone();
-    let before = lp.events().on_prepare(move |_, _| seen.push("before"));
+    let before = lp.events().on_prepare(log.noting_prepare("before"));
     let seen = log.clone();
     lp.events().on_prepare(move |cx, _| {
         seen.push("remover");
@@ -477,8 +458,7 @@ fn a_hook_removes_others(cell: &Cell) -> Verdict {
         let _captured = &captured;
         seen.push("after");
     });
-    let seen = log.clone();
-    lp.events().on_prepare(move |_, _| seen.push("last"));
+    lp.events().on_prepare(log.noting_prepare("last"));
     for key in [before, after] {
         give.send(key).unwrap();
     }
@@ -681,8 +661,7 @@ fn a_hook_added_while_the_loop_sleeps(cell: &Cell) -> Verdict {
     let adder = thread::spawn(move || {
         until_main_sleeps();
         let mut events = Events::Shared(handle.clone());
-        let check = seen.clone();
-        events.on_check(move |_| check.push("check"));
+        events.on_check(seen.noting_check("check"));
         let prepare = seen.clone();
         events.on_prepare(move |cx, _| {
             prepare.push("prepare");

@@ -16,7 +16,7 @@ use super::scenarios;
 use crate::cell::Cell;
 use crate::events::{Events, Loop};
 use crate::harness::Verdict;
-use crate::support::{Log, handle, pair, watch};
+use crate::support::{HOUR, Log, activate, handle, pair, ready_pair, watch};
 
 scenarios!("inspect":
     counts_follow_an_io_event,
@@ -57,7 +57,6 @@ scenarios!("inspect":
     priorities_change_in_a_callback,
 );
 
-const HOUR: Duration = Duration::from_hours(1);
 const SECOND: Duration = Duration::from_secs(1);
 /// `SIGURG` on Linux: ignored unless it is watched.
 const SIGNAL: i32 = 23;
@@ -171,8 +170,7 @@ fn counts_of_events_that_share(cell: &Cell) -> Verdict {
 /// together with it still are.
 fn counts_in_a_callback(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
-    let (near, mut far) = pair();
-    far.write_all(b"x").unwrap();
+    let (near, _far) = ready_pair();
     let log = Log::new();
     let seen = log.clone();
     let persistent = lp.events().insert(
@@ -1007,8 +1005,7 @@ fn activation_by_descriptor_in_a_callback(cell: &Cell) -> Verdict {
     let second = lp.events().insert(User::new().priority(1), move |_, (), _| {
         seen.push(("second", Causes::empty()));
     });
-    lp.events().activate(caller, Causes::empty()).unwrap();
-    lp.events().activate(second, Causes::empty()).unwrap();
+    activate(&mut lp, &[caller, second]);
     lp.pass();
     let names: Vec<_> = log.take().into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["caller", "urgent", "second", "like the caller"]);
@@ -1080,9 +1077,7 @@ fn priorities_change(cell: &Cell) -> Verdict {
     let second = lp.events().insert(User::new().priority(2), log.noting("second"));
     let told = |lp: &mut Loop, key| lp.events().describe(key).unwrap().priority;
     assert_eq!((told(&mut lp, old), told(&mut lp, new)), (1, 3));
-    for key in [last, new, second, old] {
-        lp.events().activate(key, Causes::empty()).unwrap();
-    }
+    activate(&mut lp, &[last, new, second, old]);
     assert_eq!(lp.run(), Outcome::Empty);
     assert_eq!(log.take(), ["old default, 1", "second", "new default, 3", "last"]);
     lp.events().set_priority(last, 5).unwrap();

@@ -1,18 +1,17 @@
 //! Readiness of descriptors.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use ev_core::backend::UpdateError;
 use ev_core::{Causes, Error, Features, Interest, Io, Mode, Outcome, RawIo};
 use ev_sys::{errno, process, socket};
 
 use super::scenarios;
 use crate::cell::Cell;
 use crate::harness::{Skip, Verdict};
-use crate::support::{Log, need, pair, watch};
+use crate::support::{Log, assert_errno, fill, need, pair, ready_pair, tcp_pair, watch};
 
 scenarios!("io":
     readable,
@@ -56,26 +55,6 @@ scenarios!("io":
     four_hundred_descriptors_at_once,
 );
 
-/// A connected pair of TCP sockets on the loopback.
-fn tcp_pair() -> (TcpStream, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let (far, _) = listener.accept().unwrap();
-    near.set_nonblocking(true).unwrap();
-    (near, far)
-}
-
-/// Writes until the other end takes no more.
-fn fill(mut writer: impl Write) {
-    loop {
-        match writer.write(&[0; 4096]) {
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-            Err(error) => panic!("{error}"),
-        }
-    }
-}
-
 /// A persistent read event is called when data comes, and the loop ends once it is removed.
 fn readable(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
@@ -99,11 +78,7 @@ fn readable(cell: &Cell) -> Verdict {
 fn persistent_level_reports_until_read(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
     let (near, mut far) = pair();
-    let log = Log::new();
-    let seen = log.clone();
-    let key = lp.events().insert(Io::new(near, Interest::READ), move |_, _, fired| {
-        seen.push(fired.causes());
-    });
+    let (key, log) = watch(&mut lp, Io::new(near, Interest::READ));
     far.write_all(b"x").unwrap();
     for turn in 1..=3 {
         assert_eq!(lp.pass(), Outcome::Passed);
@@ -135,8 +110,7 @@ fn writable(cell: &Cell) -> Verdict {
 /// An event that is readable and writable in the same turn is called once, with both causes.
 fn read_and_write_in_one_call(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
-    let (near, mut far) = pair();
-    far.write_all(b"x").unwrap();
+    let (near, _far) = ready_pair();
     let (_, log) = watch(&mut lp, RawIo::new(near.as_raw_fd(), Interest::READ | Interest::WRITE));
     lp.pass();
     assert_eq!(log.take(), [Causes::READ | Causes::WRITE]);
@@ -355,10 +329,8 @@ fn edge_added_again_reports_anew(cell: &Cell) -> Verdict {
     need(&mut lp, Features::EDGE, "edge")?;
     let (near, mut far) = pair();
     let fd = near.as_raw_fd();
-    let log = Log::new();
-    let seen = log.clone();
     let event = Io::new(near, Interest::READ).mode(Mode::Edge);
-    let key = lp.events().insert(event, move |_, _, fired| seen.push(fired.causes()));
+    let (key, log) = watch(&mut lp, event);
     far.write_all(b"x").unwrap();
     lp.pass();
     assert_eq!(log.take(), [Causes::READ]);
@@ -398,8 +370,7 @@ fn an_edge_survives_the_deletion_of_another_event(cell: &Cell) -> Verdict {
 /// In one-shot mode the event stays added, but is silent after one report until it is deleted and added.
 fn one_shot_mode_reports_once(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
-    let (near, mut far) = pair();
-    far.write_all(b"x").unwrap();
+    let (near, _far) = ready_pair();
     let (key, log) = watch(
         &mut lp,
         RawIo::new(near.as_raw_fd(), Interest::READ).mode(Mode::OneShot),
@@ -420,8 +391,7 @@ fn one_shot_mode_reports_once(cell: &Cell) -> Verdict {
 fn exclusive_is_reported_like_level(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
     need(&mut lp, Features::EXCLUSIVE, "exclusive")?;
-    let (near, mut far) = pair();
-    far.write_all(b"x").unwrap();
+    let (near, _far) = ready_pair();
     let (key, log) = watch(
         &mut lp,
         RawIo::new(near.as_raw_fd(), Interest::READ).mode(Mode::Exclusive),
@@ -492,8 +462,7 @@ fn modes_on_one_descriptor_agree(cell: &Cell) -> Verdict {
 /// Of several events on a descriptor the one that was added last is called first.
 fn events_on_one_descriptor_are_called_newest_first(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
-    let (near, mut far) = pair();
-    far.write_all(b"x").unwrap();
+    let (near, _far) = ready_pair();
     let log = Log::new();
     let keys = ["a", "b", "c", "d"].map(|name| {
         let seen = log.clone();
@@ -516,8 +485,7 @@ fn events_on_one_descriptor_are_called_newest_first(cell: &Cell) -> Verdict {
 /// place.
 fn the_same_interest_again_keeps_the_place(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
-    let (near, mut far) = pair();
-    far.write_all(b"x").unwrap();
+    let (near, _far) = ready_pair();
     let log = Log::new();
     let keys = ["old", "new"].map(|name| {
         let seen = log.clone();
@@ -563,8 +531,7 @@ fn each_event_hears_what_it_asked_for(cell: &Cell) -> Verdict {
 /// Deleting one event takes only its own interest from the kernel.
 fn deleting_one_event_leaves_the_others_on_its_descriptor(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
-    let (near, mut far) = pair();
-    far.write_all(b"x").unwrap();
+    let (near, _far) = ready_pair();
     let fd = near.as_raw_fd();
     let (oldest, reads) = watch(&mut lp, RawIo::new(fd, Interest::READ));
     let (middle, writes) = watch(&mut lp, RawIo::new(fd, Interest::WRITE));
@@ -586,8 +553,7 @@ fn deleting_one_event_leaves_the_others_on_its_descriptor(cell: &Cell) -> Verdic
 /// Adding an event that is added already, or deleting one that is not, is no error and changes nothing.
 fn adding_an_added_event_changes_nothing(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
-    let (near, mut far) = pair();
-    far.write_all(b"x").unwrap();
+    let (near, _far) = ready_pair();
     let (key, log) = watch(&mut lp, RawIo::new(near.as_raw_fd(), Interest::READ));
     lp.events().add(key).unwrap();
     lp.events().add(key).unwrap();
@@ -605,12 +571,8 @@ fn set_interest_from_outside(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
     let (near, mut far) = pair();
     let (key, log) = watch(&mut lp, RawIo::new(near.as_raw_fd(), Interest::READ));
-    let owned = Log::new();
-    let seen = owned.clone();
     let copy = near.try_clone().unwrap();
-    let owned_key = lp.events().insert(Io::new(copy, Interest::READ), move |_, _, fired| {
-        seen.push(fired.causes());
-    });
+    let (owned_key, owned) = watch(&mut lp, Io::new(copy, Interest::READ));
     for (interest, expected) in [
         (Interest::READ, vec![]),
         (Interest::WRITE, vec![Causes::WRITE]),
@@ -689,8 +651,7 @@ fn set_interest_drops_a_direction_that_others_want(cell: &Cell) -> Verdict {
 /// A one-shot event is not pending inside its callback, and is not called again.
 fn once_is_deleted_before_it_is_called(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
-    let (near, mut far) = pair();
-    far.write_all(b"x").unwrap();
+    let (near, _far) = ready_pair();
     let log = Log::new();
     let seen = log.clone();
     let key = lp
@@ -747,8 +708,7 @@ fn once_is_added_again_in_its_callback(cell: &Cell) -> Verdict {
 /// A one-shot event may get another interest before its callback adds it again.
 fn once_is_added_again_with_new_interest(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
-    let (near, mut far) = pair();
-    far.write_all(b"x").unwrap();
+    let (near, _far) = ready_pair();
     let log = Log::new();
     let seen = log.clone();
     lp.events()
@@ -800,7 +760,7 @@ fn regular_files(cell: &Cell) -> Verdict {
         assert!(!lp.events().is_pending(key).unwrap());
     } else {
         let refused = lp.events().try_insert(event(), |_, (), _| {});
-        assert_refused(refused, errno::EPERM);
+        assert_errno(refused, errno::EPERM);
         assert_eq!(lp.events().len(), 0);
     }
     Ok(())
@@ -825,16 +785,9 @@ fn owned_regular_files(cell: &Cell) -> Verdict {
         assert_eq!(lp.run(), Outcome::Empty);
         assert_eq!(log.take(), [(Causes::READ, *b"\x7fELF")]);
     } else {
-        assert_refused(inserted, errno::EPERM);
+        assert_errno(inserted, errno::EPERM);
     }
     Ok(())
-}
-
-fn assert_refused(refused: Result<ev_core::EventKey, Error>, number: i32) {
-    match refused {
-        Err(Error::Update(UpdateError::Io(error))) => assert_eq!(error.raw_os_error(), Some(number)),
-        other => panic!("{other:?}"),
-    }
 }
 
 /// A duplicate of a descriptor has a registration of its own.
@@ -867,10 +820,8 @@ fn descriptors_above_1024(cell: &Cell) -> Verdict {
     }
     let (near, mut far) = pair();
     assert!(near.as_raw_fd() > 1024);
-    let log = Log::new();
-    let seen = log.clone();
     let event = Io::new(near, Interest::READ | Interest::WRITE);
-    let key = lp.events().insert(event, move |_, _, fired| seen.push(fired.causes()));
+    let (key, log) = watch(&mut lp, event);
     lp.pass();
     assert_eq!(log.take(), [Causes::WRITE]);
     far.write_all(b"x").unwrap();
@@ -892,8 +843,7 @@ fn four_hundred_descriptors_at_once(cell: &Cell) -> Verdict {
     let log = Log::new();
     let mut peers = vec![];
     for number in 0..COUNT {
-        let (near, mut far) = pair();
-        far.write_all(b"x").unwrap();
+        let (near, far) = ready_pair();
         peers.push(far);
         let seen = log.clone();
         lp.events().insert(Io::new(near, Interest::READ), move |_, stream, _| {

@@ -1,7 +1,7 @@
 //! Work that is done once: events that fire once and are gone, closures that are put off, and finalizers.
 
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
 use std::thread::{self, ThreadId};
@@ -17,9 +17,7 @@ use super::scenarios;
 use crate::cell::Cell;
 use crate::events::{Events, Loop};
 use crate::harness::Verdict;
-use crate::support::{Log, OnDrop, handle, need, pair, until_main_sleeps};
-
-const HOUR: Duration = Duration::from_hours(1);
+use crate::support::{HOUR, Log, OnDrop, activate, handle, need, pair, pair_with, ready_pair, until_main_sleeps};
 
 scenarios!("later":
     once_gives_the_source_away,
@@ -96,18 +94,6 @@ fn source(log: &Log<&'static str>) -> (Source, UnixStream) {
     (Source { stream, end }, far)
 }
 
-/// A pair whose first socket has that number, which is free.
-fn pair_with(number: RawFd) -> (UnixStream, UnixStream) {
-    let (near, far) = pair();
-    let ordered = if near.as_raw_fd() == number {
-        (near, far)
-    } else {
-        (far, near)
-    };
-    assert_eq!(ordered.0.as_raw_fd(), number);
-    ordered
-}
-
 /// Logs the thread that drops it.
 struct Dropped(Log<(&'static str, ThreadId)>);
 
@@ -144,8 +130,7 @@ macro_rules! assert_comes_back {
 /// The callback gets the source by value, open and in working order, and may do with it what it likes.
 fn once_gives_the_source_away(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
-    let (near, mut far) = pair();
-    far.write_all(b"x").unwrap();
+    let (near, mut far) = ready_pair();
     let (give, given) = mpsc::channel();
     lp.events()
         .once(Io::new(near, Interest::READ), move |_, socket, fired| {
@@ -236,8 +221,7 @@ fn the_kernel_has_forgotten_a_source_that_was_given_away(cell: &Cell) -> Verdict
 fn a_source_that_was_given_away_is_inserted_anew(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
     let log = Log::new();
-    let (near, mut far) = pair();
-    far.write_all(b"x").unwrap();
+    let (near, _far) = ready_pair();
     let seen = log.clone();
     lp.events().once(Io::new(near, Interest::READ), move |cx, socket, _| {
         seen.push("first");
@@ -263,8 +247,7 @@ fn a_descriptor_is_inserted_anew_in_another_mode(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
     need(&mut lp, Features::EDGE, "the backend knows levels only")?;
     let log = Log::new();
-    let (near, mut far) = pair();
-    far.write_all(b"x").unwrap();
+    let (near, _far) = ready_pair();
     let seen = log.clone();
     let edge = Io::new(near, Interest::READ).mode(Mode::Edge);
     lp.events().once(edge, move |cx, socket, _| {
@@ -285,8 +268,7 @@ fn a_descriptor_is_inserted_anew_in_another_mode(cell: &Cell) -> Verdict {
 fn once_by_readiness_takes_its_deadline_along(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
     let log = Log::new();
-    let (near, mut far) = pair();
-    far.write_all(b"x").unwrap();
+    let (near, _far) = ready_pair();
     let seen = log.clone();
     let event = Io::new(near, Interest::READ).timeout(HOUR);
     lp.events().once(event, move |_, _, fired| seen.push(fired.causes()));
@@ -316,8 +298,7 @@ fn once_by_deadline_takes_its_registration_along(cell: &Cell) -> Verdict {
 fn once_by_both_is_one_call(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
     let log = Log::new();
-    let (near, mut far) = pair();
-    far.write_all(b"x").unwrap();
+    let (near, _far) = ready_pair();
     let seen = log.clone();
     let event = Io::new(near, Interest::READ).timeout(Duration::ZERO);
     lp.events().once(event, move |_, _, fired| seen.push(fired.causes()));
@@ -365,8 +346,7 @@ fn once_of_a_signal_is_one_call(cell: &Cell) -> Verdict {
 fn once_of_a_raw_descriptor(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
     let log = Log::new();
-    let (near, mut far) = pair();
-    far.write_all(b"x").unwrap();
+    let (near, _far) = ready_pair();
     let seen = log.clone();
     let fd = near.as_raw_fd();
     lp.events().once(RawIo::new(fd, Interest::READ), move |cx, (), fired| {
@@ -546,10 +526,8 @@ fn deferred_after_the_callback_and_its_siblings(cell: &Cell) -> Verdict {
         seen.push("first");
     });
     let second = lp.events().insert(User::new(), log.noting("second"));
-    lp.events().activate(first, Causes::empty()).unwrap();
-    lp.events().activate(second, Causes::empty()).unwrap();
-    let seen = log.clone();
-    lp.events().on_prepare(move |_, _| seen.push("turn"));
+    activate(&mut lp, &[first, second]);
+    lp.events().on_prepare(log.noting_prepare("turn"));
     assert_eq!(lp.run(), Outcome::Empty);
     assert_eq!(log.take(), ["turn", "first", "second", "deferred"]);
     assert_eq!(lp.events().len(), 2);
@@ -589,9 +567,7 @@ fn deferred_with_the_middle_priority(cell: &Cell) -> Verdict {
     });
     let middle = lp.events().insert(User::new().priority(1), log.noting("middle"));
     let low = lp.events().insert(User::new().priority(2), log.noting("low"));
-    for key in [low, urgent, middle] {
-        lp.events().activate(key, Causes::empty()).unwrap();
-    }
+    activate(&mut lp, &[low, urgent, middle]);
     assert_eq!(lp.run(), Outcome::Empty);
     assert_eq!(log.take(), ["urgent", "middle", "deferred", "low"]);
     Ok(())
@@ -621,8 +597,7 @@ fn deferred_more_urgent_ends_the_turn(cell: &Cell) -> Verdict {
         seen.push("first");
     });
     let second = lp.events().insert(User::new().priority(1), log.noting("second"));
-    lp.events().activate(first, Causes::empty()).unwrap();
-    lp.events().activate(second, Causes::empty()).unwrap();
+    activate(&mut lp, &[first, second]);
     assert_eq!(lp.run(), Outcome::Empty);
     assert_eq!(log.take(), ["first", "deferred", "second"]);
     Ok(())
@@ -643,8 +618,7 @@ fn deferred_with_a_priority_that_does_not_exist_comes_back(cell: &Cell) -> Verdi
 fn deferred_beyond_thirty_two_is_for_the_next_turn(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
     let log = Log::new();
-    let seen = log.clone();
-    lp.events().on_prepare(move |_, _| seen.push(1000));
+    lp.events().on_prepare(log.noting_prepare(1000));
     let seen = log.clone();
     let event = lp.events().insert(User::new(), move |cx, (), _| {
         for n in 0..39 {
@@ -819,8 +793,7 @@ fn a_finalizer_is_called_once(cell: &Cell) -> Verdict {
 fn a_finalizer_comes_after_the_callback_that_runs(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
     let log = Log::new();
-    let seen = log.clone();
-    lp.events().on_prepare(move |_, _| seen.push("turn"));
+    lp.events().on_prepare(log.noting_prepare("turn"));
     let (seen, captured) = (log.clone(), log.on_drop("closure dropped"));
     let key = lp.events().insert(User::new(), move |cx, (), fired| {
         let _captured = &captured;
@@ -829,8 +802,7 @@ fn a_finalizer_comes_after_the_callback_that_runs(cell: &Cell) -> Verdict {
         seen.push("callback");
     });
     let other = lp.events().insert(User::new(), log.noting("other"));
-    lp.events().activate(key, Causes::empty()).unwrap();
-    lp.events().activate(other, Causes::empty()).unwrap();
+    activate(&mut lp, &[key, other]);
     assert_eq!(lp.run(), Outcome::Empty);
     assert_eq!(
         log.take(),
@@ -962,8 +934,7 @@ fn a_finalizer_has_its_events_priority(cell: &Cell) -> Verdict {
         seen.push("caller");
     });
     let sibling = lp.events().insert(User::new().priority(1), log.noting("sibling"));
-    lp.events().activate(middle, Causes::empty()).unwrap();
-    lp.events().activate(sibling, Causes::empty()).unwrap();
+    activate(&mut lp, &[middle, sibling]);
     assert_eq!(lp.run(), Outcome::Empty);
     assert_eq!(log.take(), ["caller", "high", "sibling", "low"]);
     Ok(())
@@ -1047,8 +1018,7 @@ fn the_kernel_has_forgotten_a_finalized_source(cell: &Cell) -> Verdict {
 fn a_finalizer_may_reuse_the_descriptor(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
     let log = Log::new();
-    let (near, mut far) = pair();
-    far.write_all(b"x").unwrap();
+    let (near, _far) = ready_pair();
     let (number, duplicate) = (near.as_raw_fd(), near.try_clone().unwrap());
     let key = lp
         .events()

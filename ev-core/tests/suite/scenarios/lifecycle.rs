@@ -8,18 +8,16 @@ use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use ev_core::backend::UpdateError;
-use ev_core::{Causes, Error, EventKey, Features, Interest, Io, Mode, Outcome, RawIo, RunMode, Timer};
+use ev_core::backend::Backend;
+use ev_core::{Causes, EventKey, Features, Interest, Io, Mode, Outcome, RawIo, RunMode};
 use ev_sys::{errno, fdio};
 
 use super::scenarios;
 use crate::cell::Cell;
-use crate::counted::{Counted, Waits};
 use crate::events::{Events, Loop};
 use crate::harness::{Skip, Verdict};
-use crate::support::{Log, need, pair, watch};
+use crate::support::{Log, assert_errno, idle_waits, need, pair, pair_with, ready_pair, watch};
 
 scenarios!("lifecycle":
     deleted_then_closed,
@@ -52,38 +50,19 @@ scenarios!("lifecycle":
 
 const CLOSES: &str = "libkqueue does not notice that a registered descriptor is closed";
 
-/// How often the loop asks the kernel while its other events are silent for a while. Once is perfect.
-fn idle_waits(lp: &mut Loop<Counted>, waits: &Waits) -> usize {
-    let timer = lp
-        .events()
-        .insert(Timer::after(Duration::from_millis(20)), |_, (), _| {});
-    waits.take();
-    lp.run_with(RunMode::ONCE);
-    lp.events().remove(timer).unwrap();
-    waits.take()
-}
-
-/// A pair of which the first has the number that was closed just now.
-fn reopened(number: RawFd) -> (UnixStream, UnixStream) {
-    let (near, far) = pair();
-    assert_eq!(near.as_raw_fd(), number, "the lowest free number is given out");
-    (near, far)
-}
-
-/// A pair with something to read on the first.
-fn ready_pair() -> (UnixStream, UnixStream) {
-    let (near, mut far) = pair();
-    far.write_all(b"x").unwrap();
-    (near, far)
+/// Inserts an event for what can be read, and has it called once.
+fn watch_once_reported<B: Backend + 'static>(lp: &mut Loop<B>, fd: &impl AsRawFd) -> (EventKey, Log<Causes>) {
+    let (key, log) = watch(lp, RawIo::new(fd.as_raw_fd(), Interest::READ));
+    lp.pass();
+    assert_eq!(log.take(), [Causes::READ]);
+    (key, log)
 }
 
 /// The right order, delete and close, leaves nothing behind.
 fn deleted_then_closed(cell: &Cell) -> Verdict {
     let (mut lp, waits) = cell.open_counted();
     let (near, _far) = ready_pair();
-    let (key, log) = watch(&mut lp, RawIo::new(near.as_raw_fd(), Interest::READ));
-    lp.pass();
-    assert_eq!(log.take(), [Causes::READ]);
+    let (key, log) = watch_once_reported(&mut lp, &near);
     lp.events().delete(key).unwrap();
     drop(near);
     assert_eq!(idle_waits(&mut lp, &waits), 1);
@@ -97,9 +76,7 @@ fn deleted_then_closed_with_a_duplicate(cell: &Cell) -> Verdict {
     let (mut lp, waits) = cell.open_counted();
     let (near, _far) = ready_pair();
     let _duplicate = near.try_clone().unwrap();
-    let (key, log) = watch(&mut lp, RawIo::new(near.as_raw_fd(), Interest::READ));
-    lp.pass();
-    assert_eq!(log.take(), [Causes::READ]);
+    let (key, log) = watch_once_reported(&mut lp, &near);
     lp.events().delete(key).unwrap();
     drop(near);
     let extra = if cell.defers_raw_changes() { 2 } else { 0 };
@@ -113,9 +90,7 @@ fn deleted_then_closed_with_a_duplicate(cell: &Cell) -> Verdict {
 fn closed_then_deleted(cell: &Cell) -> Verdict {
     let (mut lp, waits) = cell.open_counted();
     let (near, _far) = ready_pair();
-    let (key, log) = watch(&mut lp, RawIo::new(near.as_raw_fd(), Interest::READ));
-    lp.pass();
-    assert_eq!(log.take(), [Causes::READ]);
+    let (key, log) = watch_once_reported(&mut lp, &near);
     drop(near);
     lp.events().delete(key).unwrap();
     assert_eq!(idle_waits(&mut lp, &waits), 1);
@@ -129,9 +104,7 @@ fn closed_then_deleted_with_a_duplicate(cell: &Cell) -> Verdict {
     let (mut lp, waits) = cell.open_counted();
     let (near, _far) = ready_pair();
     let _duplicate = near.try_clone().unwrap();
-    let (key, log) = watch(&mut lp, RawIo::new(near.as_raw_fd(), Interest::READ));
-    lp.pass();
-    assert_eq!(log.take(), [Causes::READ]);
+    let (key, log) = watch_once_reported(&mut lp, &near);
     drop(near);
     lp.events().delete(key).unwrap();
     let extra = if cell.registers_files() { 2 } else { 0 };
@@ -214,18 +187,12 @@ fn a_heal_keeps_the_other_events(cell: &Cell) -> Verdict {
     let (second, mut second_far) = pair();
     let (third, mut third_far) = pair();
     let (_, raw) = watch(&mut lp, RawIo::new(first.as_raw_fd(), Interest::READ));
-    let owned = Log::new();
-    let seen = owned.clone();
-    lp.events().insert(Io::new(second, Interest::READ), move |_, _, fired| {
-        seen.push(fired.causes());
-    });
+    let (_, owned) = watch(&mut lp, Io::new(second, Interest::READ));
     let (deleted, silent) = watch(&mut lp, RawIo::new(third.as_raw_fd(), Interest::READ));
 
     let (near, _far) = ready_pair();
     let _duplicate = near.try_clone().unwrap();
-    let (stale, log) = watch(&mut lp, RawIo::new(near.as_raw_fd(), Interest::READ));
-    lp.pass();
-    assert_eq!(log.take(), [Causes::READ]);
+    let (stale, log) = watch_once_reported(&mut lp, &near);
     lp.events().delete(deleted).unwrap();
     drop(near);
     lp.events().remove(stale).unwrap();
@@ -328,7 +295,7 @@ fn a_number_reused_after_remove(cell: &Cell) -> Verdict {
     let key = lp.events().insert(Io::new(near, Interest::READ), |_, _, _| {});
     lp.pass();
     lp.events().remove(key).unwrap();
-    let (near, mut far) = reopened(number);
+    let (near, mut far) = pair_with(number);
     let seen = log.clone();
     lp.events().insert(Io::new(near, Interest::READ), move |_, stream, _| {
         let mut buffer = [0; 8];
@@ -352,12 +319,10 @@ fn a_number_reused_after_delete(cell: &Cell) -> Verdict {
     let (near, mut old_far) = ready_pair();
     let _duplicate = near.try_clone().unwrap();
     let number = near.as_raw_fd();
-    let (key, old) = watch(&mut lp, RawIo::new(number, Interest::READ));
-    lp.pass();
-    assert_eq!(old.take(), [Causes::READ]);
+    let (key, old) = watch_once_reported(&mut lp, &number);
     lp.events().delete(key).unwrap();
     drop(near);
-    let (_near, mut far) = reopened(number);
+    let (_near, mut far) = pair_with(number);
     let (_, new) = watch(&mut lp, RawIo::new(number, Interest::READ));
     old_far.write_all(b"old").unwrap();
     for _ in 0..4 {
@@ -375,12 +340,10 @@ fn a_number_reused_between_delete_and_add(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
     let (near, _old_far) = ready_pair();
     let number = near.as_raw_fd();
-    let (key, log) = watch(&mut lp, RawIo::new(number, Interest::READ));
-    lp.pass();
-    assert_eq!(log.take(), [Causes::READ]);
+    let (key, log) = watch_once_reported(&mut lp, &number);
     lp.events().delete(key).unwrap();
     drop(near);
-    let (_near, mut far) = reopened(number);
+    let (_near, mut far) = pair_with(number);
     lp.events().add(key).unwrap();
     lp.pass();
     assert_eq!(log.take(), []);
@@ -397,12 +360,10 @@ fn a_number_reused_while_a_duplicate_reports(cell: &Cell) -> Verdict {
     let (near, _old_far) = ready_pair();
     let _duplicate = near.try_clone().unwrap();
     let number = near.as_raw_fd();
-    let (key, old) = watch(&mut lp, RawIo::new(number, Interest::READ));
-    lp.pass();
-    assert_eq!(old.take(), [Causes::READ]);
+    let (key, old) = watch_once_reported(&mut lp, &number);
     drop(near);
     lp.events().remove(key).unwrap();
-    let (_near, mut far) = reopened(number);
+    let (_near, mut far) = pair_with(number);
     let (_, new) = watch(&mut lp, RawIo::new(number, Interest::READ));
     assert!(idle_waits(&mut lp, &waits) <= 3);
     assert_eq!(idle_waits(&mut lp, &waits), 1);
@@ -418,16 +379,10 @@ fn a_number_reused_while_the_old_event_is_added(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
     let (near, _old_far) = ready_pair();
     let number = near.as_raw_fd();
-    let (_, old) = watch(&mut lp, RawIo::new(number, Interest::READ));
-    lp.pass();
-    assert_eq!(old.take(), [Causes::READ]);
+    watch_once_reported(&mut lp, &number);
     drop(near);
-    let (near, mut far) = reopened(number);
-    let log = Log::new();
-    let seen = log.clone();
-    lp.events().insert(Io::new(near, Interest::READ), move |_, _, fired| {
-        seen.push(fired.causes());
-    });
+    let (near, mut far) = pair_with(number);
+    let (_, log) = watch(&mut lp, Io::new(near, Interest::READ));
     lp.pass();
     assert_eq!(log.take(), []);
     far.write_all(b"new").unwrap();
@@ -443,11 +398,9 @@ fn a_number_reused_while_the_old_event_and_a_duplicate_remain(cell: &Cell) -> Ve
     let (near, _old_far) = ready_pair();
     let _duplicate = near.try_clone().unwrap();
     let number = near.as_raw_fd();
-    let (_, old) = watch(&mut lp, RawIo::new(number, Interest::READ));
-    lp.pass();
-    assert_eq!(old.take(), [Causes::READ]);
+    watch_once_reported(&mut lp, &number);
     drop(near);
-    let (_near, mut far) = reopened(number);
+    let (_near, mut far) = pair_with(number);
     let (_, new) = watch(&mut lp, RawIo::new(number, Interest::READ));
     assert!(idle_waits(&mut lp, &waits) <= 3);
     assert_eq!(new.take(), []);
@@ -465,9 +418,7 @@ fn a_number_reused_by_a_file_that_is_refused(cell: &Cell) -> Verdict {
     }
     let (near, _far) = ready_pair();
     let number = near.as_raw_fd();
-    let (key, log) = watch(&mut lp, RawIo::new(number, Interest::READ));
-    lp.pass();
-    assert_eq!(log.take(), [Causes::READ]);
+    let (key, log) = watch_once_reported(&mut lp, &number);
     lp.events().delete(key).unwrap();
     drop(near);
     let file = File::open("/proc/self/exe").unwrap();
@@ -483,13 +434,6 @@ fn a_number_reused_by_a_file_that_is_refused(cell: &Cell) -> Verdict {
     assert_eq!(idle_waits(&mut lp, &waits), 1);
     assert_eq!(log.take(), []);
     Ok(())
-}
-
-fn assert_errno<T: std::fmt::Debug>(refused: Result<T, Error>, number: i32) {
-    match refused {
-        Err(Error::Update(UpdateError::Io(error))) => assert_eq!(error.raw_os_error(), Some(number)),
-        other => panic!("{other:?}"),
-    }
 }
 
 /// The kernel is asked about each event that comes, also where it was told of the number before.
@@ -532,7 +476,7 @@ type Peers = Arc<Mutex<Vec<Peer>>>;
 fn take_the_place_of(cx: &mut Events<'_>, other: &mut Peer, log: &Log<&'static str>) -> UnixStream {
     cx.remove(other.key).unwrap();
     other.raw = None;
-    let (near, far) = reopened(other.number);
+    let (near, far) = pair_with(other.number);
     let seen = log.clone();
     cx.insert(Io::new(near, Interest::READ), move |_, _, _| seen.push("new"));
     far
@@ -606,9 +550,7 @@ fn dup2_over_a_deleted_descriptor(cell: &Cell) -> Verdict {
     let (mut lp, waits) = cell.open_counted();
     let (near, _old_far) = ready_pair();
     let target = OwnedFd::from(near);
-    let (key, log) = watch(&mut lp, RawIo::new(target.as_raw_fd(), Interest::READ));
-    lp.pass();
-    assert_eq!(log.take(), [Causes::READ]);
+    let (key, log) = watch_once_reported(&mut lp, &target);
     lp.events().delete(key).unwrap();
     let (near, mut far) = pair();
     fdio::replace(&target, near.into()).unwrap();
@@ -627,9 +569,7 @@ fn dup2_over_an_added_descriptor(cell: &Cell) -> Verdict {
     let (mut lp, waits) = cell.open_counted();
     let (near, _old_far) = ready_pair();
     let target = OwnedFd::from(near);
-    let (key, log) = watch(&mut lp, RawIo::new(target.as_raw_fd(), Interest::READ));
-    lp.pass();
-    assert_eq!(log.take(), [Causes::READ]);
+    let (key, log) = watch_once_reported(&mut lp, &target);
     let (near, mut far) = pair();
     fdio::replace(&target, near.into()).unwrap();
     lp.events().delete(key).unwrap();
@@ -656,9 +596,7 @@ fn dup2_over_an_added_descriptor_with_a_duplicate(cell: &Cell) -> Verdict {
     let (near, _old_far) = ready_pair();
     let _duplicate = near.try_clone().unwrap();
     let target = OwnedFd::from(near);
-    let (key, log) = watch(&mut lp, RawIo::new(target.as_raw_fd(), Interest::READ));
-    lp.pass();
-    assert_eq!(log.take(), [Causes::READ]);
+    let (key, log) = watch_once_reported(&mut lp, &target);
     let (near, mut far) = pair();
     fdio::replace(&target, near.into()).unwrap();
     lp.events().delete(key).unwrap();

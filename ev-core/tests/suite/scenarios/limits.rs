@@ -12,9 +12,7 @@ use super::scenarios;
 use crate::cell::Cell;
 use crate::events::{Events, Loop};
 use crate::harness::Verdict;
-use crate::support::{Log, pair};
-
-const HOUR: Duration = Duration::from_hours(1);
+use crate::support::{HOUR, Log, activate, pair, ready_pair};
 
 scenarios!("limits":
     a_turn_ends_after_its_callbacks,
@@ -70,20 +68,12 @@ fn open(cell: &Cell, priorities: u8, limits: Limits) -> Loop {
 
 /// Logs the beginning of each turn.
 fn log_turns(lp: &mut Loop, log: &Log<&'static str>) {
-    let seen = log.clone();
-    lp.events().on_prepare(move |_, _| seen.push("turn"));
+    lp.events().on_prepare(log.noting_prepare("turn"));
 }
 
 /// Inserts an event of that priority that logs its name.
 fn named(lp: &mut Loop, log: &Log<&'static str>, priority: u8, name: &'static str) -> EventKey {
     lp.events().insert(User::new().priority(priority), log.noting(name))
-}
-
-/// Makes events active, in this order.
-fn activate(lp: &mut Loop, keys: &[EventKey]) {
-    for &key in keys {
-        lp.events().activate(key, Causes::empty()).unwrap();
-    }
 }
 
 /// Inserts active events of that priority which log their names.
@@ -650,8 +640,7 @@ fn priorities_change_beside_an_internal_event(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
     let log = Log::new();
     let signal = lp.events().insert(Signal::new(SIGUSR1).once(), log.noting("signal"));
-    let (near, mut far) = pair();
-    far.write_all(b"x").unwrap();
+    let (near, _far) = ready_pair();
     let seen = log.clone();
     lp.events()
         .insert(Io::new(near, Interest::READ).once(), move |cx, _, _| {

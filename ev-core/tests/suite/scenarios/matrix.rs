@@ -15,7 +15,7 @@ use crate::matrix::{
     self, Answer, CONDITIONS, Condition, FileAnswer, INTERESTS, KQUEUE, MODES, SINGLE, WAYS, Way, measure,
     measure_file, perform, rule, wanted,
 };
-use crate::support::{pair, watch};
+use crate::support::{pair, ready_pair, watch};
 
 scenarios!("matrix":
     level,
@@ -220,8 +220,7 @@ fn a_refused_change_keeps_the_old_interest(cell: &Cell) -> Verdict {
 /// An event that asks for nothing cannot be added, nor can one stop asking; where there is no file either.
 fn no_interest_is_refused(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
-    let (near, mut far) = pair();
-    far.write_all(b"x").unwrap();
+    let (near, _far) = ready_pair();
     let nothing = || RawIo::new(near.as_raw_fd(), Interest::empty());
     let inserted = lp.events().try_insert(nothing(), |_, (), _| {});
     assert!(is_no_interest(&inserted), "{inserted:?}");

@@ -14,7 +14,7 @@ use super::scenarios;
 use crate::cell::Cell;
 use crate::events::{Events, Loop, Remote};
 use crate::harness::{Skip, Verdict};
-use crate::support::{Log, pair, watch};
+use crate::support::{HOUR, Log, pair, ready_pair, watch};
 
 scenarios!("ownership":
     the_source_is_lent_to_each_call,
@@ -66,8 +66,7 @@ impl Drop for Source {
 
 /// A source whose other end has written, and that end.
 fn ready_source(name: &'static str, log: &Log<String>) -> (Source, UnixStream) {
-    let (near, mut far) = pair();
-    far.write_all(b"x").unwrap();
+    let (near, far) = ready_pair();
     (Source::new(near, name, log), far)
 }
 
@@ -213,11 +212,9 @@ fn what_the_callback_captured_is_dropped_too(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
     let captured = Arc::new(());
     let witness = Arc::clone(&captured);
-    let timer = lp
-        .events()
-        .insert(Timer::after(std::time::Duration::from_hours(1)), move |_, (), _| {
-            let _ = &captured;
-        });
+    let timer = lp.events().insert(Timer::after(HOUR), move |_, (), _| {
+        let _ = &captured;
+    });
     assert_eq!(Arc::strong_count(&witness), 2);
     lp.events().remove(timer).unwrap();
     assert_eq!(Arc::strong_count(&witness), 1);
@@ -257,8 +254,7 @@ fn a_source_that_uses_its_loop_when_dropped(cell: &Cell) -> Verdict {
     let log = Log::new();
     let mut fars = vec![];
     let mut insert = |lp: &mut Loop, remove: bool| {
-        let (stream, mut far) = pair();
-        far.write_all(b"x").unwrap();
+        let (stream, far) = ready_pair();
         fars.push(far);
         let (remote, log) = (lp.remote(), log.clone());
         let source = Stopping { stream, remote, log };
@@ -364,8 +360,7 @@ impl Drop for Checking {
 }
 
 fn checking(log: &Log<bool>) -> (Checking, UnixStream) {
-    let (stream, mut far) = pair();
-    far.write_all(b"x").unwrap();
+    let (stream, far) = ready_pair();
     let log = log.clone();
     (Checking { stream, log }, far)
 }
@@ -456,8 +451,7 @@ fn a_replaced_source_ends_the_event(cell: &Cell) -> Verdict {
 /// A callback closes its source by replacing it; a new event on the number, inserted before it returns, works.
 fn a_replaced_source_makes_room_for_its_number(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
-    let (near, mut far) = pair();
-    far.write_all(b"x").unwrap();
+    let (near, _far) = ready_pair();
     let number = near.as_raw_fd();
     let log = Log::new();
     let seen = log.clone();
@@ -514,8 +508,7 @@ fn an_event_removed_by_another_is_not_called(cell: &Cell) -> Verdict {
 /// Nor is an event that takes the removed one's place: it waits for a report of its own.
 fn an_event_removed_and_inserted_anew_is_not_called_for_the_old_report(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
-    let (near, mut far) = pair();
-    far.write_all(b"x").unwrap();
+    let (near, mut far) = ready_pair();
     let fd = near.as_raw_fd();
     let log = Log::new();
     let (old, old_log) = watch(&mut lp, RawIo::new(fd, Interest::READ));

@@ -1,6 +1,6 @@
 //! Panics in the program's closures: they reach the caller of `run`, cost one event, and leave the loop in working order.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read};
 use std::num::NonZeroU32;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
@@ -9,16 +9,14 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use ev_core::{Causes, Error, Features, Interest, Io, Limits, Mode, Outcome, SharedLoop, Signal, Timer, User};
+use ev_core::{Causes, Error, Features, Interest, Io, Limits, Mode, Outcome, Signal, Timer, User};
 use ev_sys::signal::raise;
 
 use super::scenarios;
 use crate::cell::Cell;
 use crate::events::Loop;
-use crate::harness::{Skip, Verdict};
-use crate::support::{Log, let_time_pass, pair};
-
-const HOUR: Duration = Duration::from_hours(1);
+use crate::harness::Verdict;
+use crate::support::{HOUR, Log, activate, let_time_pass, local, pair, ready_pair, shared};
 
 scenarios!("panics":
     a_panic_removes_its_event,
@@ -96,9 +94,7 @@ fn a_panic_leaves_the_rest_active(cell: &Cell) -> Verdict {
         .insert(User::new().priority(0), |_, (), _| panic!("in a callback"));
     let second = lp.events().insert(User::new().priority(0), log.noting("second"));
     let third = lp.events().insert(User::new().priority(1), log.noting("third"));
-    for key in [third, first, bad, second] {
-        lp.events().activate(key, Causes::empty()).unwrap();
-    }
+    activate(&mut lp, &[third, first, bad, second]);
     caught(|| lp.run());
     assert_eq!(log.take(), ["first"]);
     assert_eq!(lp.run(), Outcome::Empty);
@@ -174,14 +170,12 @@ fn a_panic_in_a_posted_closure(cell: &Cell) -> Verdict {
     let remote = lp.remote();
     let user = lp.events().insert(User::new(), log.noting("active"));
     lp.events().activate(user, Causes::empty()).unwrap();
-    let (before, after) = (log.clone(), log.clone());
-    remote.post(move |_| before.push("before")).unwrap();
+    remote.post(log.note("before")).unwrap();
     remote.post(|_| panic!("in a posted closure")).unwrap();
-    remote.post(move |_| after.push("after")).unwrap();
+    remote.post(log.note("after")).unwrap();
     assert_eq!(caught(|| lp.run()), "in a posted closure");
     assert_eq!(log.take(), ["before"]);
-    let last = log.clone();
-    remote.post(move |_| last.push("posted meanwhile")).unwrap();
+    remote.post(log.note("posted meanwhile")).unwrap();
     assert_eq!(lp.run(), Outcome::Empty);
     assert_eq!(log.take(), ["after", "active", "posted meanwhile"]);
     Ok(())
@@ -198,8 +192,7 @@ fn a_panic_in_the_drop_of_the_running_closure(cell: &Cell) -> Verdict {
         seen.push("removed");
     });
     let other = lp.events().insert(User::new(), log.noting("other"));
-    lp.events().activate(bad, Causes::empty()).unwrap();
-    lp.events().activate(other, Causes::empty()).unwrap();
+    activate(&mut lp, &[bad, other]);
     assert_eq!(caught(|| lp.run()), "dropped");
     assert_eq!(log.take(), ["removed"]);
     assert!(!lp.events().contains(bad));
@@ -241,16 +234,9 @@ fn a_panic_in_the_drop_of_a_closure_removed_outside(cell: &Cell) -> Verdict {
     Ok(())
 }
 
-fn shared(cell: &Cell) -> Result<SharedLoop, Skip> {
-    match cell.open() {
-        Loop::Shared(lp) => Ok(lp),
-        Loop::Local(_) => Err(Skip("other threads cannot reach a local loop's events")),
-    }
-}
-
 /// A closure that another thread removed and whose drop panics does so in the loop's thread, out of `run`.
 fn a_panic_in_a_drop_left_by_another_thread(cell: &Cell) -> Verdict {
-    let mut lp = shared(cell)?;
+    let mut lp = shared(cell.open())?;
     let handle = lp.handle();
     let bomb = Bomb;
     let armed = handle
@@ -273,7 +259,7 @@ fn a_panic_in_a_drop_left_by_another_thread(cell: &Cell) -> Verdict {
 
 /// A thread that waits for a callback to end goes on when it ends by a panic.
 fn a_panic_releases_those_who_wait(cell: &Cell) -> Verdict {
-    let mut lp = shared(cell)?;
+    let mut lp = shared(cell.open())?;
     let handle = lp.handle();
     let (running, runs) = mpsc::channel();
     let bad = handle
@@ -300,9 +286,7 @@ fn a_panic_releases_those_who_wait(cell: &Cell) -> Verdict {
 
 /// The turn that a panic ends takes its reading of the clock with it.
 fn a_panic_leaves_no_reading_of_the_clock(cell: &Cell) -> Verdict {
-    let Loop::Local(mut lp) = cell.open() else {
-        return Err(Skip("a shared loop's clock is never a turn's"));
-    };
+    let mut lp = local(cell.open())?;
     lp.insert(Timer::after(Duration::ZERO), |_, (), _| panic!("in a timer"))
         .unwrap();
     caught(|| lp.run(&mut ()));
@@ -417,15 +401,13 @@ fn a_panic_after_finalizing_itself(cell: &Cell) -> Verdict {
 fn a_panic_in_a_hook_before_the_wait(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
     let log = Log::new();
-    let seen = log.clone();
-    lp.events().on_prepare(move |_, _| seen.push("before"));
+    lp.events().on_prepare(log.noting_prepare("before"));
     let captured = log.on_drop("dropped");
     let bad = lp.events().on_prepare(move |_, _| {
         let _captured = &captured;
         panic!("in a hook");
     });
-    let seen = log.clone();
-    lp.events().on_prepare(move |_, _| seen.push("after"));
+    lp.events().on_prepare(log.noting_prepare("after"));
     lp.events().insert(Timer::after(Duration::ZERO), log.noting("timer"));
     let later = lp.events().insert(User::new(), log.noting("later"));
     lp.events().activate_later(later, Causes::empty()).unwrap();
@@ -442,8 +424,7 @@ fn a_panic_in_a_hook_before_the_wait(cell: &Cell) -> Verdict {
 fn a_panic_in_a_hook_after_the_wait(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
     let log = Log::new();
-    let (near, mut far) = pair();
-    far.write_all(b"x").unwrap();
+    let (near, _far) = ready_pair();
     let has_edges = lp.events().features().contains(Features::EDGE);
     let mode = if has_edges { Mode::Edge } else { Mode::Level };
     let seen = log.clone();
@@ -452,8 +433,7 @@ fn a_panic_in_a_hook_after_the_wait(cell: &Cell) -> Verdict {
             seen.push("socket");
         });
     let bad = lp.events().on_check(|_| panic!("in a hook"));
-    let seen = log.clone();
-    lp.events().on_check(move |_| seen.push("other hook"));
+    lp.events().on_check(log.noting_check("other hook"));
     assert_eq!(caught(|| lp.run()), "in a hook");
     assert!(matches!(lp.events().remove_hook(bad), Err(Error::Stale)));
     assert_eq!(log.len(), 0);
@@ -474,8 +454,7 @@ fn a_panic_in_a_hook_that_removed_itself(cell: &Cell) -> Verdict {
         panic!("afterwards");
     });
     give.send(bad).unwrap();
-    let seen = log.clone();
-    lp.events().on_check(move |_| seen.push("other"));
+    lp.events().on_check(log.noting_check("other"));
     lp.events().insert(Timer::after(Duration::ZERO), log.noting("timer"));
     assert_eq!(caught(|| lp.run()), "afterwards");
     assert_eq!(log.take(), ["dropped"]);
@@ -588,8 +567,7 @@ fn a_panic_in_a_limited_turn(cell: &Cell) -> Verdict {
     let limits = Limits::new().callbacks(two).interval(HOUR).patience(two);
     let mut lp = cell.open_with(&cell.config().limits(limits));
     let log = Log::new();
-    let seen = log.clone();
-    lp.events().on_prepare(move |_, _| seen.push("turn"));
+    lp.events().on_prepare(log.noting_prepare("turn"));
     lp.events().defer(|_| panic!("in a deferred closure"));
     for name in ["a", "b", "c"] {
         lp.events().defer(log.note(name));
@@ -623,7 +601,7 @@ fn a_panic_with_the_last_hold(cell: &Cell) -> Verdict {
 
 /// A thread that waits for a callback which is its event's last goes on when that panics.
 fn a_panic_in_a_one_time_callback_releases_those_who_wait(cell: &Cell) -> Verdict {
-    let mut lp = shared(cell)?;
+    let mut lp = shared(cell.open())?;
     let handle = lp.handle();
     let (running, runs) = mpsc::channel();
     let key = handle
@@ -644,7 +622,7 @@ fn a_panic_in_a_one_time_callback_releases_those_who_wait(cell: &Cell) -> Verdic
 
 /// After a panic in a hook, of either kind, other threads reach the loop as before, and it runs for them.
 fn a_panic_in_a_hook_leaves_no_lock(cell: &Cell) -> Verdict {
-    let mut lp = shared(cell)?;
+    let mut lp = shared(cell.open())?;
     let log = Log::new();
     for phase in ["prepare", "check"] {
         let handle = lp.handle();

@@ -8,9 +8,7 @@ use ev_core::{Causes, Error, Interest, Io, Outcome, RunMode, Timer, User};
 use super::scenarios;
 use crate::cell::Cell;
 use crate::harness::Verdict;
-use crate::support::{Log, pair};
-
-const HOUR: Duration = Duration::from_hours(1);
+use crate::support::{HOUR, Log, activate, pair};
 
 scenarios!("priorities":
     the_urgent_go_first,
@@ -51,9 +49,7 @@ fn the_default_is_the_middle(cell: &Cell) -> Verdict {
         let before = lp.events().insert(User::new().priority(middle), log.noting("before"));
         let unnamed = lp.events().insert(User::new(), log.noting("unnamed"));
         let after = lp.events().insert(User::new().priority(middle), log.noting("after"));
-        for key in [before, unnamed, after] {
-            lp.events().activate(key, Causes::empty()).unwrap();
-        }
+        activate(&mut lp, &[before, unnamed, after]);
         // One turn, so one priority.
         lp.events().stop_after_turn();
         assert_eq!(lp.run(), Outcome::Stopped);
@@ -79,8 +75,7 @@ fn one_that_does_not_exist_is_refused(cell: &Cell) -> Verdict {
         })
     ));
     let urgent = lp.events().insert(User::new().priority(0), log.noting("first"));
-    lp.events().activate(key, Causes::empty()).unwrap();
-    lp.events().activate(urgent, Causes::empty()).unwrap();
+    activate(&mut lp, &[key, urgent]);
     assert_eq!(lp.run(), Outcome::Empty);
     assert_eq!(log.take(), ["first", "second"]);
     Ok(())
@@ -113,8 +108,7 @@ fn an_active_event_keeps_its_priority(cell: &Cell) -> Verdict {
     assert!(matches!(lp.events().set_priority(key, 0), Err(Error::Active)));
     assert_eq!(lp.run(), Outcome::Empty);
     let other = lp.events().insert(User::new().priority(0), log.noting("other"));
-    lp.events().activate(key, Causes::empty()).unwrap();
-    lp.events().activate(other, Causes::empty()).unwrap();
+    activate(&mut lp, &[key, other]);
     assert_eq!(lp.run(), Outcome::Empty);
     assert_eq!(log.take(), ["called", "called", "other"]);
     Ok(())
@@ -148,9 +142,7 @@ fn a_turn_is_one_priority(cell: &Cell) -> Verdict {
     });
     let middle_too = lp.events().insert(User::new().priority(1), log.noting("middle, too"));
     let low = lp.events().insert(User::new().priority(2), log.noting("low"));
-    for key in [low, middle, middle_too] {
-        lp.events().activate(key, Causes::empty()).unwrap();
-    }
+    activate(&mut lp, &[low, middle, middle_too]);
     assert_eq!(lp.run(), Outcome::Empty);
     assert_eq!(log.take(), ["middle", "middle, too", "urgent, found between", "low"]);
     Ok(())
@@ -171,8 +163,7 @@ fn once_drains_all_priorities(cell: &Cell) -> Verdict {
     });
     let high = lp.events().insert(User::new().priority(0), log.noting("high"));
     for mode in [RunMode::ONCE, RunMode::ONCE | RunMode::NON_BLOCKING] {
-        lp.events().activate(low, Causes::empty()).unwrap();
-        lp.events().activate(high, Causes::empty()).unwrap();
+        activate(&mut lp, &[low, high]);
         assert_eq!(lp.run_with(mode), Outcome::Passed);
         assert_eq!(log.take(), ["high", "low", "activated late"]);
     }
@@ -190,8 +181,7 @@ fn activating_something_more_urgent_ends_the_turn(cell: &Cell) -> Verdict {
         cx.activate(urgent, Causes::empty()).unwrap();
     });
     let second = lp.events().insert(User::new().priority(2), log.noting("second"));
-    lp.events().activate(first, Causes::empty()).unwrap();
-    lp.events().activate(second, Causes::empty()).unwrap();
+    activate(&mut lp, &[first, second]);
     assert_eq!(lp.run(), Outcome::Empty);
     assert_eq!(log.take(), ["first", "urgent", "second"]);
     Ok(())
@@ -212,8 +202,7 @@ fn activating_something_less_urgent_does_not(cell: &Cell) -> Verdict {
         cx.activate(low, Causes::empty()).unwrap();
     });
     let second = lp.events().insert(User::new().priority(1), log.noting("second"));
-    lp.events().activate(first, Causes::empty()).unwrap();
-    lp.events().activate(second, Causes::empty()).unwrap();
+    activate(&mut lp, &[first, second]);
     assert_eq!(lp.run(), Outcome::Empty);
     assert_eq!(log.take(), ["first", "second", "urgent timer", "low"]);
     Ok(())
@@ -230,8 +219,7 @@ fn an_event_inserted_more_urgent_ends_the_turn(cell: &Cell) -> Verdict {
         cx.activate(urgent, Causes::empty()).unwrap();
     });
     let second = lp.events().insert(User::new().priority(1), log.noting("second"));
-    lp.events().activate(first, Causes::empty()).unwrap();
-    lp.events().activate(second, Causes::empty()).unwrap();
+    activate(&mut lp, &[first, second]);
     assert_eq!(lp.run(), Outcome::Empty);
     assert_eq!(log.take(), ["first", "urgent", "second"]);
     Ok(())
@@ -251,8 +239,7 @@ fn urgent_work_goes_before_all_else_while_it_lasts(cell: &Cell) -> Verdict {
         }
     });
     let low = lp.events().insert(User::new().priority(1), log.noting("low"));
-    lp.events().activate(low, Causes::empty()).unwrap();
-    lp.events().activate(urgent, Causes::empty()).unwrap();
+    activate(&mut lp, &[low, urgent]);
     assert_eq!(lp.run(), Outcome::Empty);
     assert_eq!(log.take(), ["urgent", "urgent", "urgent", "urgent", "low"]);
     Ok(())
@@ -275,8 +262,7 @@ fn urgent_readiness_goes_before_less_urgent_work_at_hand(cell: &Cell) -> Verdict
         far.write_all(b"x").unwrap();
     });
     let low = lp.events().insert(User::new().priority(2), log.noting("low"));
-    lp.events().activate(low, Causes::empty()).unwrap();
-    lp.events().activate(writer, Causes::empty()).unwrap();
+    activate(&mut lp, &[low, writer]);
     assert_eq!(lp.run(), Outcome::Empty);
     assert_eq!(log.take(), ["writer", "socket", "low"]);
     Ok(())

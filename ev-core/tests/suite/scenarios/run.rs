@@ -9,9 +9,7 @@ use super::scenarios;
 use crate::cell::Cell;
 use crate::events::Loop;
 use crate::harness::Verdict;
-use crate::support::Log;
-
-const HOUR: Duration = Duration::from_hours(1);
+use crate::support::{HOUR, Log, activate};
 
 scenarios!("run":
     an_empty_loop_ends,
@@ -188,9 +186,7 @@ fn stop_leaves_the_rest_active(cell: &Cell) -> Verdict {
     });
     let second = lp.events().insert(User::new(), log.noting("second"));
     let third = lp.events().insert(User::new(), log.noting("third"));
-    for key in [first, second, third] {
-        lp.events().activate(key, Causes::empty()).unwrap();
-    }
+    activate(&mut lp, &[first, second, third]);
     assert_eq!(lp.run(), Outcome::Stopped);
     assert_eq!(log.take(), ["first"]);
     assert_eq!(lp.run(), Outcome::Empty);
@@ -231,9 +227,7 @@ fn stop_after_turn_calls_the_rest_of_the_priority(cell: &Cell) -> Verdict {
     });
     let same = lp.events().insert(User::new().priority(0), log.noting("same"));
     let less = lp.events().insert(User::new().priority(1), log.noting("less urgent"));
-    for key in [less, stopper, same] {
-        lp.events().activate(key, Causes::empty()).unwrap();
-    }
+    activate(&mut lp, &[less, stopper, same]);
     assert_eq!(lp.run(), Outcome::Stopped);
     assert_eq!(log.take(), ["stopper", "same"]);
     assert_eq!(lp.run(), Outcome::Empty);
@@ -247,8 +241,7 @@ fn stop_after_turn_before_a_run_ends_its_first_turn(cell: &Cell) -> Verdict {
     let log = Log::new();
     let urgent = lp.events().insert(User::new().priority(0), log.noting("urgent"));
     let less = lp.events().insert(User::new().priority(1), log.noting("less urgent"));
-    lp.events().activate(less, Causes::empty()).unwrap();
-    lp.events().activate(urgent, Causes::empty()).unwrap();
+    activate(&mut lp, &[less, urgent]);
     lp.events().stop_after_turn();
     assert_eq!(lp.run(), Outcome::Stopped);
     assert_eq!(log.take(), ["urgent"]);
@@ -284,8 +277,7 @@ fn stop_outranks_stop_after_turn(cell: &Cell) -> Verdict {
     });
     let other = lp.events().insert(User::new(), log.noting("other"));
     for stopper in [stop_last, stop_first] {
-        lp.events().activate(stopper, Causes::empty()).unwrap();
-        lp.events().activate(other, Causes::empty()).unwrap();
+        activate(&mut lp, &[stopper, other]);
         assert_eq!(lp.run(), Outcome::Stopped);
         assert_eq!(log.len(), 0);
         assert_eq!(lp.run(), Outcome::Empty);
@@ -350,8 +342,7 @@ fn restart_asks_the_kernel_before_the_rest(cell: &Cell) -> Verdict {
         cx.restart_turn();
     });
     let second = lp.events().insert(User::new(), log.noting("second"));
-    lp.events().activate(first, Causes::empty()).unwrap();
-    lp.events().activate(second, Causes::empty()).unwrap();
+    activate(&mut lp, &[first, second]);
     assert_eq!(lp.run(), Outcome::Empty);
     assert_eq!(log.take(), ["first", "urgent timer", "second"]);
     Ok(())
@@ -370,8 +361,7 @@ fn restart_outside_a_run_has_no_effect(cell: &Cell) -> Verdict {
         cx.add_after(timer, Duration::ZERO).unwrap();
     });
     let second = lp.events().insert(User::new(), log.noting("second"));
-    lp.events().activate(first, Causes::empty()).unwrap();
-    lp.events().activate(second, Causes::empty()).unwrap();
+    activate(&mut lp, &[first, second]);
     lp.events().restart_turn();
     assert_eq!(lp.run(), Outcome::Empty);
     assert_eq!(log.take(), ["first", "second", "urgent timer"]);
@@ -387,8 +377,7 @@ fn stop_outranks_restart(cell: &Cell) -> Verdict {
         cx.restart_turn();
     });
     let other = lp.events().insert(User::new(), log.noting("other"));
-    lp.events().activate(both, Causes::empty()).unwrap();
-    lp.events().activate(other, Causes::empty()).unwrap();
+    activate(&mut lp, &[both, other]);
     assert_eq!(lp.run(), Outcome::Stopped);
     assert_eq!(log.len(), 0);
     Ok(())

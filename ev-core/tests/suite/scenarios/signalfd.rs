@@ -34,10 +34,6 @@ fn open(cell: &Cell) -> Result<Loop, Skip> {
     Ok(cell.open_with(&cell.config().signal_method(SignalMethod::SignalFd)))
 }
 
-fn send(signal: i32) {
-    raise(signal).expect("a signal is sent");
-}
-
 fn is_held_off(signal: i32) -> bool {
     signal::mask().contains(signal)
 }
@@ -48,13 +44,13 @@ fn deliveries_before_a_turn_are_one_call(cell: &Cell) -> Verdict {
     let log = Log::new();
     lp.events().insert(Signal::new(SIGUSR1), log.noting(()));
     for _ in 0..3 {
-        send(SIGUSR1);
+        raise(SIGUSR1).unwrap();
     }
     assert_eq!(lp.run_with(RunMode::ONCE), Outcome::Passed);
     assert_eq!(log.take(), [()]);
     assert_eq!(lp.pass(), Outcome::Passed);
     assert_eq!(log.take(), []);
-    send(SIGUSR1);
+    raise(SIGUSR1).unwrap();
     assert_eq!(lp.run_with(RunMode::ONCE), Outcome::Passed);
     assert_eq!(log.take(), [()]);
     Ok(())
@@ -86,14 +82,14 @@ fn two_signals_through_one_descriptor(cell: &Cell) -> Verdict {
     let log = Log::new();
     let first = lp.events().insert(Signal::new(SIGUSR1), log.noting(1));
     lp.events().insert(Signal::new(SIGUSR2), log.noting(2));
-    send(SIGUSR2);
-    send(SIGUSR1);
+    raise(SIGUSR2).unwrap();
+    raise(SIGUSR1).unwrap();
     assert_eq!(lp.run_with(RunMode::ONCE), Outcome::Passed);
     let mut calls = log.take();
     calls.sort_unstable();
     assert_eq!(calls, [1, 2]);
     lp.events().remove(first).unwrap();
-    send(SIGUSR2);
+    raise(SIGUSR2).unwrap();
     assert_eq!(lp.run_with(RunMode::ONCE), Outcome::Passed);
     assert_eq!(log.take(), [2]);
     Ok(())
@@ -104,12 +100,12 @@ fn once_and_added_again(cell: &Cell) -> Verdict {
     let mut lp = open(cell)?;
     let log = Log::new();
     let key = lp.events().insert(Signal::new(SIGUSR1).once(), log.noting(()));
-    send(SIGUSR1);
+    raise(SIGUSR1).unwrap();
     assert_eq!(lp.run(), Outcome::Empty);
     assert!(!is_held_off(SIGUSR1));
     lp.events().add(key).unwrap();
     assert!(is_held_off(SIGUSR1));
-    send(SIGUSR1);
+    raise(SIGUSR1).unwrap();
     assert_eq!(lp.run(), Outcome::Empty);
     assert_eq!(log.take(), [(), ()]);
     Ok(())
@@ -140,7 +136,7 @@ fn a_deletion_takes_back_what_is_pending(cell: &Cell) -> Verdict {
     let mut lp = open(cell)?;
     let log = Log::new();
     let key = lp.events().insert(Signal::new(SIGUSR1), log.noting(()));
-    send(SIGUSR1);
+    raise(SIGUSR1).unwrap();
     lp.events().delete(key).unwrap();
     lp.events().add(key).unwrap();
     assert_eq!(lp.pass(), Outcome::Passed);
@@ -161,7 +157,7 @@ fn two_loops_cannot_share_a_signal(cell: &Cell) -> Verdict {
     }
     lp.events().remove(key).unwrap();
     second.events().insert(Signal::new(SIGUSR1), log.noting(2));
-    send(SIGUSR1);
+    raise(SIGUSR1).unwrap();
     assert_eq!(second.run_with(RunMode::ONCE), Outcome::Passed);
     assert_eq!(log.take(), [2]);
     Ok(())
@@ -178,11 +174,11 @@ fn another_thread_may_not_delete_it(cell: &Cell) -> Verdict {
     assert!(matches!(deleted, Err(Error::Signal(_))), "{deleted:?}");
     assert!(!lp.events().is_pending(key).unwrap());
     assert!(is_held_off(SIGUSR1));
-    send(SIGUSR1);
+    raise(SIGUSR1).unwrap();
     assert_eq!(lp.pass(), Outcome::Empty);
     assert_eq!(log.take(), []);
     lp.events().add(key).unwrap();
-    send(SIGUSR1);
+    raise(SIGUSR1).unwrap();
     assert_eq!(lp.run_with(RunMode::ONCE), Outcome::Passed);
     assert_eq!(log.take(), [()]);
     lp.events().remove(key).unwrap();
@@ -196,12 +192,12 @@ fn a_child_gets_its_own(cell: &Cell) -> Verdict {
     let mut lp = open(cell)?;
     let log = Log::new();
     lp.events().insert(Signal::new(SIGUSR1), log.noting(()));
-    send(SIGUSR1);
+    raise(SIGUSR1).unwrap();
     let child = fork(|| {
         lp.reinit().unwrap();
         lp.pass();
         assert_eq!(log.take(), [], "what is pending is not inherited");
-        send(SIGUSR1);
+        raise(SIGUSR1).unwrap();
         lp.pass();
         assert_eq!(log.take(), [()]);
     });

@@ -10,9 +10,7 @@ use libc::{SIGUSR1, SIGUSR2};
 use super::scenarios;
 use crate::cell::Cell;
 use crate::harness::Verdict;
-use crate::support::Log;
-
-const HOUR: Duration = Duration::from_hours(1);
+use crate::support::{HOUR, Log, activate, watch};
 
 scenarios!("signals":
     each_delivery_is_a_call,
@@ -40,10 +38,6 @@ scenarios!("signals":
     a_signal_and_a_post_leave_the_turn_to_what_is_active,
 );
 
-fn send(signal: i32) {
-    raise(signal).expect("a signal is sent");
-}
-
 fn disposition(signal: i32) -> Disposition {
     Action::query(signal).expect("a signal").disposition()
 }
@@ -57,13 +51,13 @@ fn each_delivery_is_a_call(cell: &Cell) -> Verdict {
         seen.push((fired.key(), fired.causes()));
     });
     for _ in 0..3 {
-        send(SIGUSR1);
+        raise(SIGUSR1).unwrap();
     }
     assert_eq!(lp.run_with(RunMode::ONCE), Outcome::Passed);
     assert_eq!(log.take(), [(key, Causes::SIGNAL); 3]);
     assert_eq!(lp.pass(), Outcome::Passed);
     assert_eq!(log.len(), 0);
-    send(SIGUSR1);
+    raise(SIGUSR1).unwrap();
     assert_eq!(lp.run_with(RunMode::ONCE), Outcome::Passed);
     assert_eq!(log.take(), [(key, Causes::SIGNAL)]);
     Ok(())
@@ -81,8 +75,8 @@ fn deliveries_during_the_wait(cell: &Cell) -> Verdict {
         }
     });
     let sender = thread::spawn(|| {
-        send(SIGUSR1);
-        send(SIGUSR1);
+        raise(SIGUSR1).unwrap();
+        raise(SIGUSR1).unwrap();
     });
     assert_eq!(lp.run(), Outcome::Stopped);
     sender.join().unwrap();
@@ -99,13 +93,13 @@ fn a_delivery_in_the_callback_is_for_a_later_turn(cell: &Cell) -> Verdict {
     lp.events().insert(Signal::new(SIGUSR1), move |cx, (), fired| {
         seen.push("signal");
         if seen.len() == 1 {
-            send(SIGUSR1);
+            raise(SIGUSR1).unwrap();
             cx.activate(other, Causes::empty()).unwrap();
         } else {
             cx.remove(fired.key()).unwrap();
         }
     });
-    send(SIGUSR1);
+    raise(SIGUSR1).unwrap();
     assert_eq!(lp.run(), Outcome::Empty);
     assert_eq!(log.take(), ["signal", "other", "signal"]);
     Ok(())
@@ -118,7 +112,7 @@ fn every_signal_has_its_own_count(cell: &Cell) -> Verdict {
     lp.events().insert(Signal::new(SIGUSR1), log.noting("usr1"));
     lp.events().insert(Signal::new(SIGUSR2), log.noting("usr2"));
     for signal in [SIGUSR2, SIGUSR1, SIGUSR2] {
-        send(signal);
+        raise(signal).unwrap();
     }
     assert_eq!(lp.run_with(RunMode::ONCE), Outcome::Passed);
     let mut calls = log.take();
@@ -134,8 +128,8 @@ fn events_on_one_signal_newest_first(cell: &Cell) -> Verdict {
     for name in ["old", "middle", "new"] {
         lp.events().insert(Signal::new(SIGUSR1), log.noting(name));
     }
-    send(SIGUSR1);
-    send(SIGUSR1);
+    raise(SIGUSR1).unwrap();
+    raise(SIGUSR1).unwrap();
     assert_eq!(lp.run_with(RunMode::ONCE), Outcome::Passed);
     assert_eq!(log.take(), ["new", "new", "middle", "middle", "old", "old"]);
     Ok(())
@@ -148,8 +142,8 @@ fn loops_on_one_signal_all_get_it(cell: &Cell) -> Verdict {
     for (lp, name) in loops.iter_mut().zip(["first", "second"]) {
         lp.events().insert(Signal::new(SIGUSR1), log.noting(name));
     }
-    send(SIGUSR1);
-    send(SIGUSR1);
+    raise(SIGUSR1).unwrap();
+    raise(SIGUSR1).unwrap();
     for lp in loops.iter_mut().rev() {
         assert_eq!(lp.run_with(RunMode::ONCE), Outcome::Passed);
     }
@@ -165,13 +159,13 @@ fn once_is_one_call(cell: &Cell) -> Verdict {
     let key = lp.events().insert(Signal::new(SIGUSR1).once(), move |cx, (), fired| {
         seen.push(cx.is_pending(fired.key()).unwrap());
     });
-    send(SIGUSR1);
-    send(SIGUSR1);
+    raise(SIGUSR1).unwrap();
+    raise(SIGUSR1).unwrap();
     assert_eq!(lp.run(), Outcome::Empty);
     assert_eq!(log.take(), [false]);
     lp.events().add(key).unwrap();
     assert_eq!(lp.pass(), Outcome::Passed, "what came before is not delivered");
-    send(SIGUSR1);
+    raise(SIGUSR1).unwrap();
     assert_eq!(lp.run(), Outcome::Empty);
     assert_eq!(log.take(), [false]);
     Ok(())
@@ -189,7 +183,7 @@ fn deleting_in_the_callback_takes_back_the_rest(cell: &Cell) -> Verdict {
         cx.stop_after_turn();
     });
     for _ in 0..3 {
-        send(SIGUSR1);
+        raise(SIGUSR1).unwrap();
     }
     assert_eq!(lp.run(), Outcome::Stopped);
     assert_eq!(log.take(), ["called"]);
@@ -211,7 +205,7 @@ fn removing_in_the_callback_takes_back_the_rest(cell: &Cell) -> Verdict {
         assert_eq!(next.index(), fired.key().index());
     });
     for _ in 0..3 {
-        send(SIGUSR1);
+        raise(SIGUSR1).unwrap();
     }
     assert_eq!(lp.run(), Outcome::Empty);
     assert_eq!(log.take(), ["called"]);
@@ -230,7 +224,7 @@ fn stopping_in_the_callback_drops_the_rest(cell: &Cell) -> Verdict {
         }
     });
     for _ in 0..5 {
-        send(SIGUSR1);
+        raise(SIGUSR1).unwrap();
     }
     assert_eq!(lp.run(), Outcome::Stopped);
     assert_eq!(log.take(), ["called"; 2]);
@@ -244,7 +238,7 @@ fn deleting_before_the_run_takes_back_deliveries(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
     let log = Log::new();
     let key = lp.events().insert(Signal::new(SIGUSR1), log.noting("called"));
-    send(SIGUSR1);
+    raise(SIGUSR1).unwrap();
     lp.events().delete(key).unwrap();
     assert_eq!(lp.run(), Outcome::Empty);
     lp.events().add(key).unwrap();
@@ -264,7 +258,7 @@ fn another_event_takes_back_deliveries(cell: &Cell) -> Verdict {
         cx.delete(old).unwrap();
         cx.delete(fired.key()).unwrap();
     });
-    send(SIGUSR1);
+    raise(SIGUSR1).unwrap();
     assert_eq!(lp.run(), Outcome::Empty);
     assert_eq!(log.take(), ["new"]);
     Ok(())
@@ -273,11 +267,7 @@ fn another_event_takes_back_deliveries(cell: &Cell) -> Verdict {
 /// A signal event activated by hand is called once, whatever the causes.
 fn activation_by_hand_is_one_call(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
-    let log = Log::new();
-    let seen = log.clone();
-    let key = lp
-        .events()
-        .insert(Signal::new(SIGUSR1), move |_, (), fired| seen.push(fired.causes()));
+    let (key, log) = watch(&mut lp, Signal::new(SIGUSR1));
     for causes in [Causes::empty(), Causes::SIGNAL, Causes::READ] {
         lp.events().activate(key, causes).unwrap();
         assert_eq!(lp.pass(), Outcome::Passed);
@@ -290,16 +280,10 @@ fn activation_by_hand_is_one_call(cell: &Cell) -> Verdict {
 fn activation_by_hand_joins_deliveries(cell: &Cell) -> Verdict {
     // The library learns of deliveries at the most urgent priority.
     let mut lp = cell.open_with_priorities(2);
-    let log = Log::new();
-    let seen = log.clone();
-    let key = lp
-        .events()
-        .insert(Signal::new(SIGUSR1).priority(1), move |_, (), fired| {
-            seen.push(fired.causes());
-        });
+    let (key, log) = watch(&mut lp, Signal::new(SIGUSR1).priority(1));
     lp.events().activate(key, Causes::WRITE).unwrap();
-    send(SIGUSR1);
-    send(SIGUSR1);
+    raise(SIGUSR1).unwrap();
+    raise(SIGUSR1).unwrap();
     assert_eq!(lp.pass(), Outcome::Passed);
     assert_eq!(log.take(), [Causes::WRITE | Causes::SIGNAL, Causes::SIGNAL]);
     Ok(())
@@ -328,9 +312,8 @@ fn a_signal_event_has_its_priority(cell: &Cell) -> Verdict {
         .insert(Signal::new(SIGUSR1).priority(1), log.noting("signal"));
     let [high, low] = [(0, "high"), (2, "low")]
         .map(|(priority, name)| lp.events().insert(User::new().priority(priority), log.noting(name)));
-    send(SIGUSR1);
-    lp.events().activate(low, Causes::empty()).unwrap();
-    lp.events().activate(high, Causes::empty()).unwrap();
+    raise(SIGUSR1).unwrap();
+    activate(&mut lp, &[low, high]);
     assert_eq!(lp.pass(), Outcome::Passed);
     assert_eq!(log.take(), ["high", "signal", "low"]);
     Ok(())
@@ -341,7 +324,7 @@ fn signals_do_not_end_a_pass_by_themselves(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
     let log = Log::new();
     let key = lp.events().insert(Signal::new(SIGUSR1), log.noting("signal"));
-    send(SIGUSR1);
+    raise(SIGUSR1).unwrap();
     lp.events().delete(key).unwrap();
     lp.events()
         .insert(Timer::after(Duration::from_millis(3)), log.noting("timer"));
@@ -353,17 +336,13 @@ fn signals_do_not_end_a_pass_by_themselves(cell: &Cell) -> Verdict {
 /// A signal event whose deadline passes is called for that and stays added.
 fn a_deadline_leaves_a_signal_event_added(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
-    let log = Log::new();
-    let seen = log.clone();
-    let key = lp
-        .events()
-        .insert(Signal::new(SIGUSR1), move |_, (), fired| seen.push(fired.causes()));
+    let (key, log) = watch(&mut lp, Signal::new(SIGUSR1));
     lp.events().add_after(key, Duration::ZERO).unwrap();
     assert_eq!(lp.run_with(RunMode::ONCE), Outcome::Passed);
     assert_eq!(log.take(), [Causes::TIMEOUT]);
     assert_eq!(lp.events().deadline(key).unwrap(), None, "no period");
     lp.events().add_after(key, HOUR).unwrap();
-    send(SIGUSR1);
+    raise(SIGUSR1).unwrap();
     assert_eq!(lp.run_with(RunMode::ONCE), Outcome::Passed);
     assert_eq!(log.take(), [Causes::SIGNAL]);
     Ok(())
@@ -380,7 +359,7 @@ fn a_new_deadline_takes_back_no_deliveries(cell: &Cell) -> Verdict {
         cx.add_after(fired.key(), HOUR).unwrap();
     });
     for _ in 0..3 {
-        send(SIGUSR1);
+        raise(SIGUSR1).unwrap();
     }
     assert_eq!(lp.run_with(RunMode::ONCE), Outcome::Passed);
     assert_eq!(log.take(), [Causes::SIGNAL; 3]);
@@ -414,7 +393,7 @@ fn the_disposition_is_restored_with_the_last_loop(cell: &Cell) -> Verdict {
     first.events().insert(Signal::new(SIGUSR2), log.noting("first"));
     second.events().insert(Signal::new(SIGUSR2), log.noting("second"));
     drop(first);
-    send(SIGUSR2);
+    raise(SIGUSR2).unwrap();
     assert_eq!(second.run_with(RunMode::ONCE), Outcome::Passed);
     assert_eq!(log.take(), ["second"]);
     drop(second);
@@ -442,12 +421,11 @@ fn signals_that_cannot_be_watched_are_refused(cell: &Cell) -> Verdict {
 fn a_signal_and_a_post_leave_the_turn_to_what_is_active(cell: &Cell) -> Verdict {
     let mut lp = cell.open_with_priorities(3);
     let log = Log::new();
-    let (posted, called) = (log.clone(), log.clone());
     lp.events().insert(Signal::new(SIGUSR1).priority(2), |_, (), _| {});
-    let key = lp.events().insert(User::new(), move |_, (), _| called.push("active"));
+    let key = lp.events().insert(User::new(), log.noting("active"));
     lp.events().activate(key, Causes::empty()).unwrap();
     raise(SIGUSR1).unwrap();
-    lp.remote().post(move |_| posted.push("posted")).unwrap();
+    lp.remote().post(log.note("posted")).unwrap();
     lp.events().stop_after_turn();
     assert_eq!(lp.run(), Outcome::Stopped);
     assert_eq!(log.take(), ["posted", "active"]);

@@ -7,21 +7,18 @@ use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use ev_core::{
-    Causes, Error, EventKey, Fired, Interest, Io, LoopHandle, Outcome, RunMode, SharedContext, SharedLoop, Signal,
-    Timer, User,
+    Causes, Error, EventKey, Fired, Interest, Io, LoopHandle, Outcome, RunMode, SharedContext, Signal, Timer, User,
 };
 use ev_sys::signal::raise;
 use libc::{SIGUSR1, SIGUSR2};
 
 use super::scenarios;
 use crate::cell::Cell;
-use crate::events::{Events, Loop, Remote};
+use crate::events::{Events, Remote};
 use crate::harness::{Skip, Verdict};
-use crate::support::{Log, pair, until_main_sleeps};
+use crate::support::{HOUR, Log, activate, pair, ready_pair, shared, until_main_sleeps};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
-const HOUR: Duration = Duration::from_hours(1);
-const WHY_NOT: &str = "other threads cannot reach a local loop's events";
 
 scenarios!("threads":
     posts_are_called_in_order,
@@ -66,13 +63,6 @@ scenarios!("threads":
     a_loop_moves_to_another_thread,
 );
 
-fn shared(cell: &Cell) -> Result<SharedLoop, Skip> {
-    match cell.open() {
-        Loop::Shared(lp) => Ok(lp),
-        Loop::Local(_) => Err(Skip(WHY_NOT)),
-    }
-}
-
 /// Logs the thread that drops it.
 struct Dropped(Log<ThreadId>);
 
@@ -110,8 +100,7 @@ fn posts_before_the_run_are_called_by_it(cell: &Cell) -> Verdict {
     let log = Log::new();
     let remote = lp.remote();
     for n in 0..3 {
-        let seen = log.clone();
-        remote.post(move |_| seen.push(n)).unwrap();
+        remote.post(log.note(n)).unwrap();
     }
     assert_eq!(lp.run(), Outcome::Empty);
     assert_eq!(log.take(), [0, 1, 2]);
@@ -144,8 +133,7 @@ fn a_post_goes_before_active_events(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
     let log = Log::new();
     let [first, second] = ["first", "second"].map(|name| lp.events().insert(User::new(), log.noting(name)));
-    lp.events().activate(first, Causes::empty()).unwrap();
-    lp.events().activate(second, Causes::empty()).unwrap();
+    activate(&mut lp, &[first, second]);
     let seen = log.clone();
     lp.remote()
         .post(move |cx| {
@@ -169,7 +157,7 @@ fn a_post_in_a_post_is_for_the_next_turn(cell: &Cell) -> Verdict {
     remote
         .post(move |_| {
             seen.push("posted");
-            again.post(move |_| seen.push("posted in it")).unwrap();
+            again.post(seen.note("posted in it")).unwrap();
         })
         .unwrap();
     assert_eq!(lp.run(), Outcome::Empty);
@@ -185,7 +173,7 @@ fn a_post_is_activity(cell: &Cell) -> Verdict {
     let (remote, seen) = (lp.remote(), log.clone());
     let poster = thread::spawn(move || {
         until_main_sleeps();
-        remote.post(move |_| seen.push("posted"))
+        remote.post(seen.note("posted"))
     });
     assert_eq!(lp.run_with(RunMode::ONCE), Outcome::Passed);
     poster.join().unwrap().unwrap();
@@ -300,9 +288,7 @@ fn a_stop_during_a_callback(cell: &Cell) -> Verdict {
     });
     let second = lp.events().insert(User::new().priority(0), log.noting("second"));
     let less = lp.events().insert(User::new().priority(1), log.noting("less urgent"));
-    for key in [first, second, less] {
-        lp.events().activate(key, Causes::empty()).unwrap();
-    }
+    activate(&mut lp, &[first, second, less]);
     assert_eq!(lp.run(), Outcome::Stopped);
     assert_eq!(
         log.take(),
@@ -332,10 +318,9 @@ fn a_stop_among_posts(cell: &Cell) -> Verdict {
     let Remote::Local(_) = &remote else {
         return Err(Skip("a shared loop is stopped at once, not by a message"));
     };
-    let (before, after) = (log.clone(), log.clone());
-    remote.post(move |_| before.push("before")).unwrap();
+    remote.post(log.note("before")).unwrap();
     remote.stop().unwrap();
-    remote.post(move |_| after.push("after")).unwrap();
+    remote.post(log.note("after")).unwrap();
     assert_eq!(lp.run(), Outcome::Stopped);
     assert_eq!(log.take(), ["before"]);
     assert_eq!(lp.run(), Outcome::Empty);
@@ -412,7 +397,7 @@ fn a_dropped_loop_drops_what_was_posted(cell: &Cell) -> Verdict {
 
 /// Every operation of a handle whose loop was dropped is refused; what was to be inserted comes back.
 fn a_dropped_loop_answers_gone(cell: &Cell) -> Verdict {
-    let lp = shared(cell)?;
+    let lp = shared(cell.open())?;
     let handle = lp.handle();
     let key = handle.insert(User::new(), |_, (), _| ()).unwrap();
     drop(lp);
@@ -452,7 +437,7 @@ fn a_dropped_loop_answers_gone(cell: &Cell) -> Verdict {
 
 /// When `delete` returns in another thread, the callback that was running has returned.
 fn delete_waits_for_the_running_callback(cell: &Cell) -> Verdict {
-    let mut lp = shared(cell)?;
+    let mut lp = shared(cell.open())?;
     let handle = lp.handle();
     let log = Log::new();
     let (running, runs) = mpsc::channel();
@@ -483,7 +468,7 @@ fn delete_waits_for_the_running_callback(cell: &Cell) -> Verdict {
 
 /// `delete` waits for no other event's callback: here for one that waits for the deletion.
 fn delete_does_not_wait_for_another_callback(cell: &Cell) -> Verdict {
-    let mut lp = shared(cell)?;
+    let mut lp = shared(cell.open())?;
     let handle = lp.handle();
     let (running, runs) = mpsc::channel();
     let (deleted, over) = mpsc::channel();
@@ -507,7 +492,7 @@ fn delete_does_not_wait_for_another_callback(cell: &Cell) -> Verdict {
 
 /// `delete_nowait` returns while the callback runs, and the event is deleted then.
 fn delete_nowait_does_not_wait(cell: &Cell) -> Verdict {
-    let mut lp = shared(cell)?;
+    let mut lp = shared(cell.open())?;
     let handle = lp.handle();
     let (running, runs) = mpsc::channel();
     let (deleted, over) = mpsc::channel();
@@ -533,7 +518,7 @@ fn delete_nowait_does_not_wait(cell: &Cell) -> Verdict {
 /// Only deleting waits: a signal event can be activated and given a deadline by another thread while its callback runs,
 /// and waits for that.
 fn neither_adding_nor_activating_waits_for_the_callback(cell: &Cell) -> Verdict {
-    let mut lp = shared(cell)?;
+    let mut lp = shared(cell.open())?;
     let handle = lp.handle();
     let log = Log::new();
     let (running, runs) = mpsc::channel();
@@ -566,7 +551,7 @@ fn neither_adding_nor_activating_waits_for_the_callback(cell: &Cell) -> Verdict 
 
 /// Deleting the last event wakes the loop, which finds itself empty; of every kind that can be slept for.
 fn delete_of_the_last_event_ends_the_loop(cell: &Cell) -> Verdict {
-    let mut lp = shared(cell)?;
+    let mut lp = shared(cell.open())?;
     let handle = lp.handle();
     let (near, _far) = pair();
     let timer = handle.insert(Timer::after(HOUR).disarmed(), |_, (), _| ()).unwrap();
@@ -589,7 +574,7 @@ fn delete_of_the_last_event_ends_the_loop(cell: &Cell) -> Verdict {
 
 /// A closure that another thread removes is dropped by the loop's thread, which wakes for that.
 fn remove_drops_the_closure_in_the_loops_thread(cell: &Cell) -> Verdict {
-    let mut lp = shared(cell)?;
+    let mut lp = shared(cell.open())?;
     let handle = lp.handle();
     let log = Log::new();
     let dropped = Dropped(log.clone());
@@ -616,7 +601,7 @@ fn remove_drops_the_closure_in_the_loops_thread(cell: &Cell) -> Verdict {
 
 /// A run that ends because its last event was removed has dropped the closure and closed the source when it returns.
 fn remove_of_the_last_event_drops_it_before_the_run_ends(cell: &Cell) -> Verdict {
-    let mut lp = shared(cell)?;
+    let mut lp = shared(cell.open())?;
     let log = Log::new();
     for _ in 0..20 {
         let handle = lp.handle();
@@ -641,7 +626,7 @@ fn remove_of_the_last_event_drops_it_before_the_run_ends(cell: &Cell) -> Verdict
 
 /// Removing the event whose callback runs does not wait; the closure is dropped when the callback has returned.
 fn remove_of_the_running_event_drops_it_afterwards(cell: &Cell) -> Verdict {
-    let mut lp = shared(cell)?;
+    let mut lp = shared(cell.open())?;
     let handle = lp.handle();
     let log = Log::new();
     let (dropped, seen) = (Dropped(log.clone()), log.clone());
@@ -669,7 +654,7 @@ fn remove_of_the_running_event_drops_it_afterwards(cell: &Cell) -> Verdict {
 
 /// While the loop does not run, the thread that removes an event drops its closure.
 fn remove_without_a_run_drops_it_here(cell: &Cell) -> Verdict {
-    let lp = shared(cell)?;
+    let lp = shared(cell.open())?;
     let handle = lp.handle();
     let log = Log::new();
     let dropped = Dropped(log.clone());
@@ -689,7 +674,7 @@ fn remove_without_a_run_drops_it_here(cell: &Cell) -> Verdict {
 
 /// A loop that has run belongs to no thread any more: whoever removes an event then drops what it owned.
 fn remove_after_a_run_drops_it_in_the_thread_that_removes(cell: &Cell) -> Verdict {
-    let mut lp = shared(cell)?;
+    let mut lp = shared(cell.open())?;
     let handle = lp.handle();
     let log = Log::new();
     let dropped = Dropped(log.clone());
@@ -710,7 +695,7 @@ fn remove_after_a_run_drops_it_in_the_thread_that_removes(cell: &Cell) -> Verdic
 
 /// A timer that another thread adds and that is due before all others ends the sleep of the loop in time.
 fn an_earlier_timer_wakes_the_loop(cell: &Cell) -> Verdict {
-    let mut lp = shared(cell)?;
+    let mut lp = shared(cell.open())?;
     let handle = lp.handle();
     handle
         .insert(Timer::after(HOUR), |_, (), _| panic!("too early"))
@@ -727,9 +712,8 @@ fn an_earlier_timer_wakes_the_loop(cell: &Cell) -> Verdict {
 
 /// A timer that is due after the loop wakes anyway costs no wake-up.
 fn a_later_timer_does_not_wake_the_loop(cell: &Cell) -> Verdict {
-    let (Loop::Shared(mut lp), waits) = cell.open_counted() else {
-        return Err(Skip(WHY_NOT));
-    };
+    let (lp, waits) = cell.open_counted();
+    let mut lp = shared(lp)?;
     let handle = lp.handle();
     handle.insert(Timer::after(HOUR), |_, (), _| ()).unwrap();
     let counted = waits.clone();
@@ -752,9 +736,8 @@ fn a_later_timer_does_not_wake_the_loop(cell: &Cell) -> Verdict {
 
 /// Deleting the timer for which the loop sleeps does not disturb it: it wakes at that time and sleeps on.
 fn deleting_the_earliest_timer_costs_no_wake_up(cell: &Cell) -> Verdict {
-    let (Loop::Shared(mut lp), waits) = cell.open_counted() else {
-        return Err(Skip(WHY_NOT));
-    };
+    let (lp, waits) = cell.open_counted();
+    let mut lp = shared(lp)?;
     let handle = lp.handle();
     let earliest = handle.insert(Timer::after(HOUR), |_, (), _| ()).unwrap();
     handle.insert(Timer::after(2 * HOUR), |_, (), _| ()).unwrap();
@@ -775,7 +758,7 @@ fn deleting_the_earliest_timer_costs_no_wake_up(cell: &Cell) -> Verdict {
 
 /// A loop that was asleep for a timer that another thread deletes calls the next one, and not before its time.
 fn the_next_timer_is_in_time_when_the_earliest_is_deleted(cell: &Cell) -> Verdict {
-    let mut lp = shared(cell)?;
+    let mut lp = shared(cell.open())?;
     let log = Log::new();
     // Until a deletion has come before the deadline.
     loop {
@@ -806,9 +789,8 @@ fn the_next_timer_is_in_time_when_the_earliest_is_deleted(cell: &Cell) -> Verdic
 
 /// Looking at events does not disturb the loop.
 fn a_question_does_not_wake_the_loop(cell: &Cell) -> Verdict {
-    let (Loop::Shared(mut lp), waits) = cell.open_counted() else {
-        return Err(Skip(WHY_NOT));
-    };
+    let (lp, waits) = cell.open_counted();
+    let mut lp = shared(lp)?;
     let handle = lp.handle();
     let key = handle.insert(Timer::after(HOUR), |_, (), _| ()).unwrap();
     let counted = waits.clone();
@@ -832,7 +814,7 @@ fn a_question_does_not_wake_the_loop(cell: &Cell) -> Verdict {
 
 /// Activating an event, now or for later, ends the sleep of the loop.
 fn an_activation_wakes_the_loop(cell: &Cell) -> Verdict {
-    let mut lp = shared(cell)?;
+    let mut lp = shared(cell.open())?;
     let handle = lp.handle();
     let log = Log::new();
     let seen = log.clone();
@@ -855,10 +837,9 @@ fn an_activation_wakes_the_loop(cell: &Cell) -> Verdict {
 
 /// A descriptor that another thread adds is waited for at once, also by a backend that copies its list before it sleeps.
 fn an_added_descriptor_wakes_the_loop(cell: &Cell) -> Verdict {
-    let mut lp = shared(cell)?;
+    let mut lp = shared(cell.open())?;
     let handle = lp.handle();
-    let (near, mut far) = pair();
-    far.write_all(b"x").unwrap();
+    let (near, _far) = ready_pair();
     let adder = thread::spawn(move || {
         until_main_sleeps();
         let added = Io::new(near, Interest::READ);
@@ -872,7 +853,7 @@ fn an_added_descriptor_wakes_the_loop(cell: &Cell) -> Verdict {
 /// A signal event that another thread adds is heard of by a loop that sleeps: the first one, with which the loop begins to
 /// listen to signals at all, and one of another signal.
 fn an_added_signal_is_heard_by_a_loop_that_sleeps(cell: &Cell) -> Verdict {
-    let mut lp = shared(cell)?;
+    let mut lp = shared(cell.open())?;
     let log = Log::new();
     for signal in [SIGUSR1, SIGUSR2] {
         let (handle, seen) = (lp.handle(), log.clone());
@@ -896,7 +877,7 @@ fn an_added_signal_is_heard_by_a_loop_that_sleeps(cell: &Cell) -> Verdict {
 /// Ten threads insert, activate, delete and remove events of a loop that runs; none is lost and none is left.
 fn ten_threads_add_and_activate(cell: &Cell) -> Verdict {
     const EACH: usize = 50;
-    let mut lp = shared(cell)?;
+    let mut lp = shared(cell.open())?;
     let log = Log::new();
     let threads: Vec<_> = (0..10)
         .map(|number| {
@@ -952,7 +933,7 @@ type Ring = Vec<(LoopHandle, EventKey)>;
 fn assert_ring_refuses_one(cell: &Cell, number: usize) -> Verdict {
     let mut loops = Vec::new();
     for _ in 0..number {
-        loops.push(shared(cell)?);
+        loops.push(shared(cell.open())?);
     }
     let ring: Arc<OnceLock<Ring>> = Arc::default();
     let all_run = Arc::new(Barrier::new(number));
@@ -1007,7 +988,7 @@ fn three_loops_that_delete_in_a_ring(cell: &Cell) -> Verdict {
 /// A loop's next callback may wait for a thread that has just waited for the one before: no ring, no refusal.
 fn a_callback_that_is_over_is_nobodys_deadlock(cell: &Cell) -> Verdict {
     for _ in 0..50 {
-        let (mut here, mut there) = (shared(cell)?, shared(cell)?);
+        let (mut here, mut there) = (shared(cell.open())?, shared(cell.open())?);
         let (running, runs) = mpsc::channel();
         let awaited = here.handle().insert(Timer::every(HOUR), move |cx, (), fired| {
             running.send(()).unwrap();
@@ -1039,7 +1020,7 @@ fn a_callback_that_is_over_is_nobodys_deadlock(cell: &Cell) -> Verdict {
 
 /// A shared loop may be run in one thread and then in another, with its events, and is then that thread's.
 fn a_loop_moves_to_another_thread(cell: &Cell) -> Verdict {
-    let mut lp = shared(cell)?;
+    let mut lp = shared(cell.open())?;
     let handle = lp.handle();
     let log = Log::new();
     let seen = log.clone();

@@ -9,12 +9,11 @@ use ev_core::{Causes, Clock, Error, EventKey, Interest, Io, Limits, Outcome, Raw
 use super::scenarios;
 use crate::cell::Cell;
 use crate::events::{Events, Loop};
-use crate::harness::{Skip, Verdict};
-use crate::support::{Log, let_time_pass, pair};
+use crate::harness::Verdict;
+use crate::support::{HOUR, Log, let_time_pass, local, pair, watch};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const MINUTE: Duration = Duration::from_mins(1);
-const HOUR: Duration = Duration::from_hours(1);
 
 scenarios!("timers":
     never_early,
@@ -123,9 +122,7 @@ fn never_early(cell: &Cell) -> Verdict {
 /// Of deadlines a nanosecond apart a turn calls those up to its reading of the clock, that one included, and no further.
 fn never_early_by_a_nanosecond(cell: &Cell) -> Verdict {
     const SPAN: u64 = 10_000;
-    let Loop::Local(mut lp) = cell.open() else {
-        return Err(Skip("a shared loop does not tell its turn's reading of the clock"));
-    };
+    let mut lp = local(cell.open())?;
     // Until a turn's reading has come in the midst of them.
     loop {
         let log = Log::new();
@@ -350,11 +347,7 @@ fn a_period_activated_by_hand_counts_from_then(cell: &Cell) -> Verdict {
 /// Activation by hand starts the period also where it was not running; the loop reads its clock for that.
 fn a_disarmed_period_activated_by_hand_counts_from_then(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
-    let log = Log::new();
-    let seen = log.clone();
-    let key = lp.events().insert(Timer::every(HOUR).disarmed(), move |_, (), fired| {
-        seen.push(fired.causes());
-    });
+    let (key, log) = watch(&mut lp, Timer::every(HOUR).disarmed());
     let before = lp.events().read_clock();
     lp.events().activate(key, Causes::READ).unwrap();
     assert_eq!(lp.run_with(RunMode::NON_BLOCKING), Outcome::Passed);
@@ -512,11 +505,7 @@ fn a_new_deadline_takes_back_an_expiry(cell: &Cell) -> Verdict {
 /// A new deadline leaves an activation that has other causes.
 fn a_new_deadline_leaves_other_activations(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
-    let log = Log::new();
-    let seen = log.clone();
-    let key = lp
-        .events()
-        .insert(User::new(), move |_, (), fired| seen.push(fired.causes()));
+    let (key, log) = watch(&mut lp, User::new());
     lp.events().activate(key, Causes::READ).unwrap();
     lp.events().add_after(key, HOUR).unwrap();
     assert_eq!(lp.pass(), Outcome::Passed);
@@ -819,11 +808,9 @@ fn once_with_a_timeout_is_deleted_by_either(cell: &Cell) -> Verdict {
 /// deadline, and waits for its descriptor as well as for the new one.
 fn an_expired_event_added_again_hears_of_its_descriptor(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
-    let log = Log::new();
     let (near, mut far) = pair();
-    let seen = log.clone();
     let event = RawIo::new(near.as_raw_fd(), Interest::READ).once().disarmed();
-    let key = lp.events().insert(event, move |_, (), fired| seen.push(fired.causes()));
+    let (key, log) = watch(&mut lp, event);
     let now = lp.events().read_clock();
     // Armed first, so called first.
     lp.events().insert(Timer::at(now), move |cx, (), _| {
@@ -878,9 +865,7 @@ fn a_one_off_deadline_leaves_the_registration(cell: &Cell) -> Verdict {
 
 /// Outside a run there is no turn whose reading of the clock could be kept: each one is fresh.
 fn the_clock_outside_a_run_is_not_a_turns(cell: &Cell) -> Verdict {
-    let Loop::Local(mut lp) = cell.open() else {
-        return Err(Skip("a shared loop's clock is never a turn's"));
-    };
+    let mut lp = local(cell.open())?;
     let log = Log::new();
     let seen = log.clone();
     lp.insert(Timer::after(Duration::ZERO), move |cx, (), _| {
@@ -907,13 +892,9 @@ fn the_clock_outside_a_run_is_not_a_turns(cell: &Cell) -> Verdict {
 /// The first timeout that a loop ever has, set in a callback, does not count from the origin of the clock.
 fn the_first_timeout_set_in_a_turn(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
-    let log = Log::new();
-    let seen = log.clone();
-    let late = lp
-        .events()
-        .insert(User::new(), move |_, (), fired| seen.push(fired.causes()));
+    let (late, log) = watch(&mut lp, User::new());
     let first = lp.events().insert(User::new(), move |cx, (), _| {
-        cx.set_timeout(late, Some(Duration::from_hours(1))).unwrap();
+        cx.set_timeout(late, Some(HOUR)).unwrap();
         cx.activate(late, Causes::READ).unwrap();
     });
     lp.events().activate(first, Causes::empty()).unwrap();
@@ -926,9 +907,7 @@ fn the_first_timeout_set_in_a_turn(cell: &Cell) -> Verdict {
 /// A loop whose turns are limited in time reads the clock after each callback, and that is the next one's `now`.
 fn a_limit_in_time_makes_now_move_on(cell: &Cell) -> Verdict {
     for (limits, moves_on) in [(Limits::new(), false), (Limits::new().interval(HOUR), true)] {
-        let Loop::Local(mut lp) = cell.open_with(&cell.config().limits(limits)) else {
-            return Err(Skip("a shared loop's clock is never a turn's"));
-        };
+        let mut lp = local(cell.open_with(&cell.config().limits(limits)))?;
         let log = Log::new();
         for _ in 0..3 {
             let seen = log.clone();
