@@ -51,6 +51,11 @@ impl Entry {
     }
 
     #[inline]
+    pub(crate) fn deadline(self) -> Time {
+        self.deadline
+    }
+
+    #[inline]
     fn key(self) -> Key {
         Key {
             deadline: self.deadline,
@@ -100,7 +105,7 @@ impl Heap {
         self.entries.try_reserve(1)
     }
 
-    /// Puts in a timer that is not armed.
+    /// Puts in a timer that is not armed. O(log n), of random keys O(1) on average.
     #[inline]
     pub(crate) fn insert(&mut self, slots: &mut [Slot], id: u32, key: Key) {
         let entry = Entry::new(key, id);
@@ -112,7 +117,7 @@ impl Heap {
         }
     }
 
-    /// Gives the timer at `position` another key.
+    /// Gives the timer at `position` another key. O(1) if it is later, else O(log n).
     #[inline]
     pub(crate) fn rearm(&mut self, slots: &mut [Slot], id: u32, position: u32, key: Key) {
         let slot = &mut slots[id as usize];
@@ -120,21 +125,23 @@ impl Heap {
         slot.set_key(key);
         // Pushed back from where it truly is, it is surely not before its entry, which need not even be read.
         if !pushed_back {
-            self.bring_forward(slots, id, position, key);
+            self.bring_forward(slots, id, position);
         }
     }
 
+    /// Moves the entry at `position` up, if the timer's key is before it.
     #[inline(never)]
-    fn bring_forward(&mut self, slots: &mut [Slot], id: u32, position: u32, key: Key) {
-        let entry = Entry::new(key, id);
-        let current = &mut self.entries[position as usize];
-        if entry.is_before(*current) {
-            *current = entry;
-            rise(&mut self.entries, slots, position as usize);
+    fn bring_forward(&mut self, slots: &mut [Slot], id: u32, position: u32) {
+        let (entry, position) = (Entry::new(slots[id as usize].key(), id), position as usize);
+        if entry.is_before(self.entries[position]) {
+            self.entries[position] = entry;
+            if is_misplaced(&self.entries, position, entry) {
+                rise(&mut self.entries, slots, position);
+            }
         }
     }
 
-    /// Takes out the entry at `position`.
+    /// Takes out the entry at `position`. O(log n), of random positions O(1) on average.
     #[inline]
     pub(crate) fn remove(&mut self, slots: &mut [Slot], position: u32) {
         let position = position as usize;
@@ -151,7 +158,7 @@ impl Heap {
         }
     }
 
-    /// Gives the first timer, which is `id`, a key that is not earlier, and moves it at once.
+    /// Gives the first timer, which is `id`, a key that is not earlier, and moves it at once. O(log n).
     #[inline]
     pub(crate) fn delay_first(&mut self, slots: &mut [Slot], id: u32, key: Key) {
         slots[id as usize].set_key(key);
@@ -190,9 +197,9 @@ impl Heap {
         self.entries.clear();
     }
 
-    /// Gives back memory that is far from being used.
-    pub(crate) fn trim(&mut self) {
-        give_back(&mut self.entries);
+    /// Gives back memory that is far from being used, no more than `used` entries having been there since the last time.
+    pub(crate) fn trim(&mut self, used: usize) {
+        give_back(&mut self.entries, used);
     }
 
     pub(crate) fn shrink_to_fit(&mut self) {
@@ -224,16 +231,19 @@ fn is_misplaced(entries: &[Entry], position: usize, entry: Entry) -> bool {
     position > 0 && entry.is_before(entries[(position - 1) / ARITY])
 }
 
-/// Moves the entry at `hole` up, and parents down, until its parent is not later.
+/// Moves the entry at `hole`, which is before its parent, up until it no longer is, and those parents down.
 #[inline(never)]
 fn rise(entries: &mut [Entry], slots: &mut [Slot], mut hole: usize) {
     let entry = entries[hole];
-    while is_misplaced(entries, hole, entry) {
+    loop {
         let above = (hole - 1) / ARITY;
         let parent = entries[above];
         entries[hole] = parent;
         slots[parent.id() as usize].set_position(hole);
         hole = above;
+        if !is_misplaced(entries, hole, entry) {
+            break;
+        }
     }
     entries[hole] = entry;
     slots[entry.id() as usize].set_position(hole);
@@ -283,53 +293,47 @@ mod tests {
 
     use super::*;
 
-    fn key(nanos: u64) -> Key {
-        Key {
-            deadline: Time::from_nanos(nanos),
-            sequence: 0,
-        }
-    }
-
     /// The timers 0 to 5 in this order, due at 10 to 15; there is a slot for 6.
     fn six_timers() -> (Heap, Vec<Slot>) {
         let (mut heap, mut slots) = (Heap::new(), vec![Slot::UNARMED; 7]);
         for id in 0..6 {
-            heap.insert(&mut slots, id, key(10 + u64::from(id)));
+            heap.insert(&mut slots, id, Key::at(10 + u64::from(id)));
         }
         heap.check_invariants(&slots);
         (heap, slots)
     }
 
+    /// Breaks the six timers and looks at them.
+    fn check_after(breaking: impl FnOnce(&mut Heap, &mut [Slot])) {
+        let (mut heap, mut slots) = six_timers();
+        breaking(&mut heap, &mut slots);
+        heap.check_invariants(&slots);
+    }
+
     #[test]
     #[should_panic(expected = "1: ")]
     fn sees_a_child_before_its_parent() {
-        let (mut heap, mut slots) = six_timers();
-        heap.entries[5] = Entry::new(key(10), 5);
-        slots[5].set_key(key(10));
-        heap.check_invariants(&slots);
+        check_after(|heap, slots| {
+            heap.entries[5] = Entry::new(Key::at(10), 5);
+            slots[5].set_key(Key::at(10));
+        });
     }
 
     #[test]
     #[should_panic(expected = "2: ")]
     fn sees_an_entry_after_its_slot() {
-        let (heap, mut slots) = six_timers();
-        slots[5].set_key(key(14));
-        heap.check_invariants(&slots);
+        check_after(|_, slots| slots[5].set_key(Key::at(14)));
     }
 
     #[test]
     #[should_panic(expected = "3: Entry")]
     fn sees_a_slot_with_a_wrong_position() {
-        let (heap, mut slots) = six_timers();
-        slots[5].set_position(4);
-        heap.check_invariants(&slots);
+        check_after(|_, slots| slots[5].set_position(4));
     }
 
     #[test]
     #[should_panic(expected = "3: slots without an entry")]
     fn sees_a_slot_without_an_entry() {
-        let (heap, mut slots) = six_timers();
-        slots[6] = Slot::in_heap(key(20), 6);
-        heap.check_invariants(&slots);
+        check_after(|_, slots| slots[6] = Slot::in_heap(Key::at(20), 6));
     }
 }

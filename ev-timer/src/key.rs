@@ -22,6 +22,15 @@ impl Key {
         Self { deadline, sequence }
     }
 
+    /// For tests of structures in which no two deadlines are equal.
+    #[cfg(test)]
+    pub(crate) fn at(nanos: u64) -> Self {
+        Self {
+            deadline: Time::from_nanos(nanos),
+            sequence: 0,
+        }
+    }
+
     #[inline]
     pub(crate) fn is_before(self, other: Self) -> bool {
         self.deadline < other.deadline

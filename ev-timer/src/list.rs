@@ -67,20 +67,15 @@ impl Links {
         }
     }
 
-    /// Makes room for `id`, and for all ids below `ids` if there has to be more of it.
+    /// Whether there is room for this id.
     #[inline]
-    pub(crate) fn try_make_room(&mut self, id: u32, ids: usize) -> Result<(), TryReserveError> {
-        if (id as usize) < self.by_id.len() {
-            Ok(())
-        } else {
-            self.try_grow(ids)
-        }
+    pub(crate) fn has_room(&self, id: u32) -> bool {
+        (id as usize) < self.by_id.len()
     }
 
-    #[cold]
-    #[inline(never)]
-    fn try_grow(&mut self, ids: usize) -> Result<(), TryReserveError> {
-        self.by_id.try_reserve(ids - self.by_id.len())?;
+    /// Makes room for all ids below `ids`.
+    pub(crate) fn try_make_room(&mut self, ids: usize) -> Result<(), TryReserveError> {
+        self.by_id.try_reserve(ids.saturating_sub(self.by_id.len()))?;
         self.make_room(ids);
         Ok(())
     }
@@ -122,6 +117,39 @@ impl Links {
         self.len -= 1;
     }
 
+    /// Takes out the first id of this list.
+    #[inline]
+    pub(crate) fn pop_front(&mut self, list: &mut List) -> Option<u32> {
+        let first = list.head()?;
+        list.head = self.by_id[first as usize].next;
+        match list.head {
+            NIL => list.tail = NIL,
+            head => self.by_id[head as usize].prev = NIL,
+        }
+        self.len -= 1;
+        Some(first)
+    }
+
+    /// Moves an id of this list to its end.
+    #[inline]
+    pub(crate) fn move_to_back(&mut self, list: &mut List, id: u32) {
+        let Link { prev, next } = self.by_id[id as usize];
+        if next == NIL {
+            return;
+        }
+        match prev {
+            NIL => list.head = next,
+            prev => self.by_id[prev as usize].next = next,
+        }
+        self.by_id[next as usize].prev = prev;
+        self.by_id[list.tail as usize].next = id;
+        self.by_id[id as usize] = Link {
+            prev: list.tail,
+            next: NIL,
+        };
+        list.tail = id;
+    }
+
     /// The ids in all lists.
     #[inline]
     pub(crate) fn len(&self) -> usize {
@@ -141,10 +169,11 @@ impl Links {
         self.len = 0;
     }
 
-    /// Cuts the array to the ids below `ids` and gives back memory that is far from being used.
+    /// Cuts the array to the ids below `ids` and gives back memory that was far from being used since the last time.
     pub(crate) fn trim(&mut self, ids: usize) {
+        let used = self.by_id.len();
         self.by_id.truncate(ids);
-        give_back(&mut self.by_id);
+        give_back(&mut self.by_id, used);
     }
 
     pub(crate) fn shrink_to_fit(&mut self, ids: usize) {
@@ -195,7 +224,9 @@ mod tests {
     fn room_is_made_for_as_many_as_asked() {
         let mut links = Links::new();
         for ids in [64, 128, 256] {
-            links.try_make_room(ids - 1, ids as usize).unwrap();
+            assert!(!links.has_room(ids - 1));
+            links.try_make_room(ids as usize).unwrap();
+            assert!(links.has_room(ids - 1));
             assert_eq!(links.bytes(), ids as usize * size_of::<Link>());
         }
     }

@@ -5,19 +5,18 @@
 //! ```
 //!
 //! Each timeout has one candidate it can be, shared with all timeouts of the same mix. An arming with the candidate's
-//! timeout is a hit, one with another timeout undoes a hit, and takes the place when none is left. So a timeout that
+//! timeout is a hit, one with another timeout undoes a hit, and takes the place where none is left. So a timeout that
 //! makes up most of what meets in its place gathers hits, however many others come once, and 64 places are enough for
-//! the few that make up much of a program's armings. One that has gathered enough asks for a queue.
+//! the few that make up much of a program's armings. One that has gathered enough asks for a queue. Once it has that, a
+//! single arming gives it all the hits there can be.
 //!
 //! 1. A candidate with hits stands where its timeout is looked for.
 //! 2. A candidate's queue has the candidate's timeout. (The queue is not put to another use while it is referred to.)
 
-use alloc::vec::Vec;
-
 const PLACES: usize = 64;
 /// Hits at which a timeout asks for a queue.
 const ENOUGH: u32 = 16;
-/// Hits are not counted further, so that a timeout gone out of use gives way soon.
+/// The hits of a timeout that has a queue and was just used: so many armings with others it may miss.
 const MOST: u32 = 256;
 const NO_QUEUE: u32 = u32::MAX;
 
@@ -29,6 +28,16 @@ struct Candidate {
 }
 
 const _: () = assert!(size_of::<Candidate>() == 16);
+
+impl Candidate {
+    const fn new(timeout: u64) -> Self {
+        Self {
+            timeout,
+            hits: 0,
+            queue: NO_QUEUE,
+        }
+    }
+}
 
 /// What is to be done with a timer of some timeout.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,56 +52,38 @@ pub(crate) enum Use {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Popular {
-    /// Empty until the first use, then `PLACES` of them.
-    candidates: Vec<Candidate>,
+    candidates: [Candidate; PLACES],
 }
 
 impl Popular {
     pub(crate) const fn new() -> Self {
-        Self { candidates: Vec::new() }
+        // Timeout 0 stands in every place; in all but its own it has no hits and is not found there.
+        Self {
+            candidates: [Candidate::new(0); PLACES],
+        }
     }
 
-    /// Counts one use of a timeout.
+    /// Counts one use of a timeout. O(1).
     #[inline]
     pub(crate) fn note(&mut self, timeout: u64) -> Use {
-        let Some(candidate) = self.candidates.get_mut(place(timeout)) else {
-            self.prepare();
-            return Use::Light;
-        };
+        let candidate = &mut self.candidates[place(timeout)];
         if candidate.timeout != timeout {
-            if candidate.hits == 0 {
-                *candidate = Candidate {
-                    timeout,
-                    hits: 1,
-                    queue: NO_QUEUE,
-                };
-            } else {
-                candidate.hits -= 1;
+            // Where every timeout is another, this goes the same way each time.
+            match candidate.hits.checked_sub(1) {
+                Some(left) => candidate.hits = left,
+                None => *candidate = Candidate::new(timeout),
             }
             return Use::Light;
         }
-        candidate.hits = MOST.min(candidate.hits + 1);
-        match candidate.queue {
-            NO_QUEUE if candidate.hits < ENOUGH => Use::Light,
-            NO_QUEUE => Use::Heavy,
-            queue => Use::Queue(queue),
+        if candidate.queue != NO_QUEUE {
+            candidate.hits = MOST;
+            return Use::Queue(candidate.queue);
         }
-    }
-
-    /// Makes the places; if there is no memory for them, every use is light.
-    #[cold]
-    #[inline(never)]
-    fn prepare(&mut self) {
-        if self.candidates.try_reserve_exact(PLACES).is_ok() {
-            // Timeout 0 stands in every place; in all but its own it has no hits and is not found there.
-            self.candidates.resize(
-                PLACES,
-                Candidate {
-                    timeout: 0,
-                    hits: 0,
-                    queue: NO_QUEUE,
-                },
-            );
+        candidate.hits += 1;
+        if candidate.hits < ENOUGH {
+            Use::Light
+        } else {
+            Use::Heavy
         }
     }
 
@@ -108,9 +99,7 @@ impl Popular {
 
     /// Whether timers of this timeout are sent to this queue.
     pub(crate) fn sends(&self, timeout: u64, queue: u32) -> bool {
-        self.candidates
-            .get(place(timeout))
-            .is_some_and(|candidate| candidate.queue == queue)
+        self.candidates[place(timeout)].queue == queue
     }
 
     pub(crate) fn check_invariants(&self, timeout_of: impl Fn(u32) -> Option<u64>) {
@@ -123,11 +112,6 @@ impl Popular {
                 assert_eq!(timeout_of(candidate.queue), Some(candidate.timeout), "2: {candidate:?}");
             }
         }
-    }
-
-    #[cfg(test)]
-    pub(crate) fn bytes(&self) -> usize {
-        self.candidates.capacity() * size_of::<Candidate>()
     }
 }
 
@@ -144,7 +128,7 @@ mod tests {
 
     const MILLI: u64 = 1_000_000;
 
-    /// After the first use, which counts for nothing.
+    /// After the first use, which takes the place.
     fn prepared() -> Popular {
         let mut popular = Popular::new();
         assert_eq!(popular.note(MILLI), Use::Light);
@@ -182,10 +166,12 @@ mod tests {
             .map(|n| n * MILLI)
             .find(|&rival| place(rival) == place(MILLI))
             .unwrap();
+        uses_until_heavy(&mut popular, MILLI);
+        popular.assign(MILLI, 0);
         for _ in 0..10_000 {
             popular.note(MILLI);
         }
-        assert_eq!(uses_until_heavy(&mut popular, rival), (MOST + ENOUGH) as usize);
+        assert_eq!(uses_until_heavy(&mut popular, rival), (MOST + 1 + ENOUGH) as usize);
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //! Timers with the same timeout, armed as time goes on, are sorted by the order of arming. A timer that would not be (the
 //! time it was armed at went back) is refused, and its owner puts it elsewhere.
 //!
-//! 1. From head to tail of a queue, keys ascend.
+//! 1. From head to tail of a queue, keys ascend, and no deadline is after `latest`.
 //! 2. `heads` holds the queues that are not empty, each under the key of its head. As in any of these heaps an entry
 //!    may lag, so a head that goes is only noted.
 //! 3. A timer's slot says which queue it is in, and the links of that queue hold it.
@@ -34,6 +34,8 @@ const MOST_FOUND: usize = 64;
 struct Queue {
     timeout: u64,
     list: List,
+    /// The deadline of the timer that came last, which may be gone since; of no account while the queue is empty.
+    latest: Time,
     /// A handle was given out: the queue keeps its timeout for good.
     kept: bool,
 }
@@ -110,9 +112,16 @@ impl Queues {
         self.by_number.push(Queue {
             timeout,
             list: List::new(),
+            latest: Time::ZERO,
             kept: false,
         });
         number
+    }
+
+    /// Whether one more queue can stop being empty without growing.
+    #[inline]
+    pub(crate) fn has_room(&self) -> bool {
+        self.heads.has_room()
     }
 
     /// Makes room for one more queue that is not empty.
@@ -120,42 +129,62 @@ impl Queues {
         self.heads.try_make_room()
     }
 
-    /// Whether the queue is still sorted with the timer at its end, and there is memory for its links.
+    /// Whether there are links for this timer.
     #[inline]
-    pub(crate) fn accepts(&mut self, slots: &[Slot], queue: u32, id: u32, deadline: Time) -> bool {
-        let tail = self.by_number[queue as usize].list.tail();
-        tail.is_none_or(|tail| slots[tail as usize].key().deadline <= deadline)
-            && self.links.try_make_room(id, slots.len()).is_ok()
+    pub(crate) fn has_links(&self, id: u32) -> bool {
+        self.links.has_room(id)
     }
 
-    /// Appends a timer that is in no queue, and that this one accepts.
+    /// Makes links for all timers below `ids`.
+    pub(crate) fn try_make_links(&mut self, ids: usize) -> Result<(), TryReserveError> {
+        self.links.try_make_room(ids)
+    }
+
+    /// Whether a timer that is in this queue stays there for `timeout`, being armed anew with `deadline`. O(1).
     #[inline]
-    pub(crate) fn push(&mut self, slots: &mut [Slot], queue: u32, id: u32, key: Key) {
-        let list = &mut self.by_number[queue as usize].list;
-        let was_empty = list.is_empty();
-        self.links.push_back(list, id);
-        slots[id as usize] = Slot::in_queue(key, queue);
+    pub(crate) fn keeps(&self, queue: u32, timeout: u64, deadline: Time) -> bool {
+        let queue = &self.by_number[queue as usize];
+        queue.timeout == timeout && queue.latest <= deadline
+    }
+
+    /// Whether the queue is still sorted with a timer of this deadline at its end. O(1).
+    #[inline]
+    pub(crate) fn accepts(&self, queue: u32, deadline: Time) -> bool {
+        let queue = &self.by_number[queue as usize];
+        queue.latest <= deadline || queue.list.is_empty()
+    }
+
+    /// Appends a timer that is in no queue, that this one accepts and that has links. O(1). The caller notes it in the slot.
+    #[inline]
+    pub(crate) fn push(&mut self, number: u32, id: u32, key: Key) {
+        let queue = &mut self.by_number[number as usize];
+        queue.latest = key.deadline;
+        let was_empty = queue.list.is_empty();
+        self.links.push_back(&mut queue.list, id);
         if was_empty {
-            self.heads.insert(&mut self.head_slots, queue, key);
+            self.add_head(number, key);
         }
     }
 
-    /// Gives a timer of the queue a key with which the queue accepts it at its end, and moves it there.
-    #[inline]
-    pub(crate) fn renew(&mut self, slots: &mut [Slot], queue: u32, id: u32, key: Key) {
-        let list = &mut self.by_number[queue as usize].list;
-        let was_head = list.head() == Some(id);
-        if list.tail() != Some(id) {
-            self.links.remove(list, id);
-            self.links.push_back(list, id);
-        }
-        slots[id as usize].set_key(key);
+    /// Tells `heads` that a queue is no longer empty. O(log q) for q queues.
+    #[inline(never)]
+    fn add_head(&mut self, queue: u32, key: Key) {
+        self.heads.insert(&mut self.head_slots, queue, key);
+    }
+
+    /// Moves a timer of the queue to the end, its slot having a new key with which the queue accepts it there. O(1).
+    #[inline(never)]
+    pub(crate) fn renew(&mut self, slots: &[Slot], number: u32, id: u32) {
+        let queue = &mut self.by_number[number as usize];
+        queue.latest = slots[id as usize].key().deadline;
+        let was_head = queue.list.head() == Some(id);
+        self.links.move_to_back(&mut queue.list, id);
         if was_head {
-            self.update_head(slots, queue);
+            self.update_head(slots, number);
         }
     }
 
-    /// Takes a timer out of the queue.
+    /// Takes a timer out of the queue. O(1), and O(log q) where it leaves one of q queues empty.
     #[inline]
     pub(crate) fn remove(&mut self, slots: &[Slot], queue: u32, id: u32) {
         let list = &mut self.by_number[queue as usize].list;
@@ -166,8 +195,8 @@ impl Queues {
         }
     }
 
-    /// Tells `heads` that a queue that was not empty has another head, or its head another key.
-    #[inline]
+    /// Tells `heads` that a queue that was not empty has another head, or its head another key, or none any more.
+    #[inline(never)]
     fn update_head(&mut self, slots: &[Slot], queue: u32) {
         let head = self.by_number[queue as usize].list.head();
         let head_slots = &mut self.head_slots[..];
@@ -188,12 +217,11 @@ impl Queues {
         self.heads.first_due(&mut self.head_slots, now)
     }
 
-    /// Takes the first timer out of the queue that [`first_due`](Self::first_due) found.
+    /// Takes the first timer out of the queue that [`first_due`](Self::first_due) found. O(log q) for q queues.
     #[inline]
     pub(crate) fn pop(&mut self, slots: &[Slot], queue: u32) -> Option<u32> {
         let list = &mut self.by_number[queue as usize].list;
-        let first = list.head()?;
-        self.links.remove(list, first);
+        let first = self.links.pop_front(list)?;
         if let Some(head) = list.head() {
             self.heads
                 .delay_first(&mut self.head_slots, queue, slots[head as usize].key());
@@ -249,7 +277,8 @@ impl Queues {
         for (number, (queue, slot)) in (0..).zip(self.by_number.iter().zip(&self.head_slots)) {
             let members = || self.links.iter(&queue.list).map(|id| slots[id as usize]);
             assert!(
-                members().is_sorted_by(|a, b| a.key().is_before(b.key())),
+                members().is_sorted_by(|a, b| a.key().is_before(b.key()))
+                    && members().all(|slot| slot.key().deadline <= queue.latest),
                 "1: {queue:?}"
             );
             let head = slot.is_armed().then(|| slot.key());
@@ -285,16 +314,11 @@ mod tests {
 
     use super::*;
 
-    fn key(nanos: u64) -> Key {
-        Key {
-            deadline: Time::from_nanos(nanos),
-            sequence: 0,
-        }
-    }
-
     fn push(queues: &mut Queues, slots: &mut [Slot], queue: u32, id: u32, key: Key) {
-        assert!(queues.accepts(slots, queue, id, key.deadline));
-        queues.push(slots, queue, id, key);
+        queues.try_make_links(slots.len()).unwrap();
+        assert!(queues.accepts(queue, key.deadline));
+        slots[id as usize] = Slot::in_queue(key, queue);
+        queues.push(queue, id, key);
     }
 
     /// Timers 0 and 1 in one queue, 2 in another; there is a slot for 3.
@@ -302,7 +326,7 @@ mod tests {
         let (mut queues, mut slots) = (Queues::new(), vec![Slot::UNARMED; 4]);
         let [first, second] = [10, 20].map(|timeout| queues.keep(timeout).unwrap());
         for (queue, id, deadline) in [(first, 0, 10), (first, 1, 11), (second, 2, 20)] {
-            push(&mut queues, &mut slots, queue, id, key(deadline));
+            push(&mut queues, &mut slots, queue, id, Key::at(deadline));
         }
         queues.check_invariants(&slots);
         (queues, slots)
@@ -315,16 +339,30 @@ mod tests {
             let queue = queues.keep(u64::from(id)).unwrap();
             queues.try_make_room().unwrap();
             let before = queues.heads.bytes();
-            push(&mut queues, &mut slots, queue, id, key(10));
+            push(&mut queues, &mut slots, queue, id, Key::at(10));
             assert_eq!(queues.heads.bytes(), before);
         }
+    }
+
+    #[test]
+    fn a_queue_takes_what_leaves_it_sorted() {
+        let (mut queues, mut slots) = two_queues();
+        let at = Time::from_nanos;
+        assert!(queues.accepts(0, at(11)) && !queues.accepts(0, at(10)));
+        assert!(queues.keeps(0, 10, at(11)) && !queues.keeps(0, 10, at(10)) && !queues.keeps(0, 20, at(11)));
+        for id in [0, 1] {
+            queues.remove(&slots, 0, id);
+            slots[id as usize] = Slot::UNARMED;
+        }
+        assert!(queues.accepts(0, at(0)), "an empty queue takes all");
+        queues.check_invariants(&slots);
     }
 
     #[test]
     fn shrinking_leaves_links_for_the_ids_in_use() {
         let (mut queues, mut slots) = two_queues();
         slots.resize(1000, Slot::UNARMED);
-        push(&mut queues, &mut slots, 1, 999, key(21));
+        push(&mut queues, &mut slots, 1, 999, Key::at(21));
         queues.remove(&slots, 1, 999);
         slots.truncate(3);
         queues.shrink_to_fit(3);
@@ -332,44 +370,47 @@ mod tests {
         queues.check_invariants(&slots);
     }
 
+    /// Breaks the two queues and looks at them.
+    fn check_after(breaking: impl FnOnce(&mut Queues, &mut [Slot])) {
+        let (mut queues, mut slots) = two_queues();
+        breaking(&mut queues, &mut slots);
+        queues.check_invariants(&slots);
+    }
+
     #[test]
     #[should_panic(expected = "1: Queue")]
     fn sees_a_queue_out_of_order() {
-        let (queues, mut slots) = two_queues();
-        slots[1].set_key(key(9));
-        queues.check_invariants(&slots);
+        check_after(|_, slots| slots[1].set_key(Key::at(9)));
+    }
+
+    #[test]
+    #[should_panic(expected = "1: Queue")]
+    fn sees_a_timer_after_the_latest() {
+        check_after(|queues, _| queues.by_number[0].latest = Time::from_nanos(10));
     }
 
     #[test]
     #[should_panic(expected = "2: Queue")]
     fn sees_a_wrong_key_of_a_head() {
-        let (queues, mut slots) = two_queues();
-        slots[2].set_key(key(21));
-        queues.check_invariants(&slots);
+        check_after(|_, slots| slots[2].set_key(Key::at(19)));
     }
 
     #[test]
     #[should_panic(expected = "3: Queue")]
     fn sees_a_timer_in_the_wrong_queue() {
-        let (queues, mut slots) = two_queues();
-        slots[1] = Slot::in_queue(key(11), 1);
-        queues.check_invariants(&slots);
+        check_after(|_, slots| slots[1] = Slot::in_queue(Key::at(11), 1));
     }
 
     #[test]
     #[should_panic(expected = "3: slots of timers that are in no queue")]
     fn sees_a_timer_in_no_queue() {
-        let (queues, mut slots) = two_queues();
-        slots[3] = Slot::in_queue(key(12), 0);
-        queues.check_invariants(&slots);
+        check_after(|_, slots| slots[3] = Slot::in_queue(Key::at(12), 0));
     }
 
     #[test]
     #[should_panic(expected = "4: Queue")]
     fn sees_a_timeout_with_two_queues() {
-        let (mut queues, slots) = two_queues();
-        queues.by_number[1].timeout = 10;
-        queues.check_invariants(&slots);
+        check_after(|queues, _| queues.by_number[1].timeout = 10);
     }
 
     #[test]

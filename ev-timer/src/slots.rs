@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The heap and the queues order ids; the deadline that counts stands here, 16 bytes an id. A `place` is one of three,
-//! told apart by its range. Invariants:
+//! told apart by its range. All arrays are trimmed together, from time to time as timers are disarmed. Invariants:
 //!
 //! 1. The place of a timer that is not armed is `NOWHERE`, and only theirs is.
 //! 2. Every armed timer has a slot. There may be more slots.
@@ -182,7 +182,7 @@ impl Slots {
         let most = self.by_id.capacity().min(MAX_ID as usize + 1);
         let len = (2 * self.by_id.len()).clamp(id as usize + 1, most);
         self.by_id.resize(len, Slot::UNARMED);
-        self.trim_at = len / 16 + SMALL;
+        self.trim_at = len + SMALL;
     }
 
     /// The slot of the timer, if it is armed.
@@ -201,13 +201,20 @@ impl Slots {
         Some((place, slot.deadline))
     }
 
-    /// Whether it is time to trim, `armed` timers being left: every now and then, and at the end of a burst.
+    /// Whether it is time to trim, `armed` timers being left: when as many were disarmed as there are slots, and at the
+    /// end of a burst.
     #[inline]
     pub(crate) fn wants_trim(&self, armed: usize) -> bool {
         self.disarmed > self.trim_at || armed == 0 && self.by_id.len() > SMALL
     }
 
-    /// Cuts the array towards the last armed timer, and gives back memory that is far from being used.
+    /// Timers disarmed since the last trim. No more than these and those armed now were armed at once.
+    pub(crate) fn disarmed(&self) -> usize {
+        self.disarmed
+    }
+
+    /// Cuts the array towards the last armed timer, and gives back memory that was far from being used since the last
+    /// trim. O(1) for each timer disarmed since then.
     ///
     /// Each timer disarmed pays for cutting four slots. So a timer far out that is armed and disarmed over and over
     /// does not make the array shrink and grow by all its length each time.
@@ -219,8 +226,8 @@ impl Slots {
         let last = self.by_id[kept..].iter().rposition(Slot::is_armed);
         self.by_id.truncate(last.map_or(kept, |last| kept + last + 1));
         self.credit -= len - self.by_id.len();
-        self.trim_at = self.by_id.len() / 16 + SMALL;
-        give_back(&mut self.by_id);
+        self.trim_at = self.by_id.len() + SMALL;
+        give_back(&mut self.by_id, len);
     }
 
     pub(crate) fn shrink_to_fit(&mut self) {
@@ -248,10 +255,11 @@ impl Slots {
     }
 }
 
-/// Gives back memory if the array uses less than a quarter of what it has. Half of what is left stays free, so that the
-/// array has to double, or to fall by half, before memory moves again.
-pub(crate) fn give_back<T>(array: &mut Vec<T>) {
-    let used = array.len().max(SMALL);
+/// Gives back memory if no more than `used` elements were there since the last trim, and that is less than a quarter of
+/// what the array has. Half of what is left stays free, so that the array has to double, or to fall by half, before memory
+/// moves again; and a burst that follows on another finds its memory in place.
+pub(crate) fn give_back<T>(array: &mut Vec<T>, used: usize) {
+    let used = used.max(SMALL);
     if array.capacity() / 4 > used {
         array.shrink_to(2 * used);
     }
@@ -277,7 +285,7 @@ mod tests {
 
     /// Arms and disarms the first timer until it is time to trim.
     fn disarmings_until_trim(slots: &mut Slots) -> Option<usize> {
-        (1..1000).find(|_| {
+        (1..10_000).find(|_| {
             slots.as_mut_slice()[0] = Slot::in_heap(KEY, 0);
             slots.disarm(0).unwrap();
             slots.wants_trim(1)
@@ -310,11 +318,11 @@ mod tests {
     }
 
     #[test]
-    fn a_trim_is_due_when_as_many_as_a_sixteenth_of_the_slots_were_disarmed() {
+    fn a_trim_is_due_when_more_were_disarmed_than_there_are_slots() {
         for len in [SMALL, 1600, 5000] {
             let mut slots = slots(len);
             for _ in 0..3 {
-                assert_eq!(disarmings_until_trim(&mut slots), Some(len / 16 + SMALL + 1));
+                assert_eq!(disarmings_until_trim(&mut slots), Some(len + SMALL + 1));
                 slots.trim();
                 assert_eq!(slots.len(), len, "the last one is armed");
             }
@@ -341,7 +349,7 @@ mod tests {
         ] {
             let mut array = Vec::<u64>::with_capacity(capacity);
             array.resize(len, 0);
-            give_back(&mut array);
+            give_back(&mut array, len);
             assert_eq!((array.len(), array.capacity()), (len, left), "{len} of {capacity}");
         }
     }

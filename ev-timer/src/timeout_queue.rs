@@ -10,7 +10,7 @@ use crate::list::{Links, List};
 use crate::slots::{MAX_ID, Slot, Slots};
 use crate::time::nanos;
 
-/// The timers of one timeout: all operations are O(1).
+/// The timers of one timeout: arming, disarming and expiry are O(1).
 ///
 /// For a program with one duration, such as the idle timeout of its connections. Who was armed last fires last, so a
 /// list in the order of arming is sorted. With several durations, or with any other deadlines beside, use
@@ -73,7 +73,7 @@ impl TimeoutQueue {
     /// There is not enough memory, or `id` is larger than [`Self::MAX_ID`]. Nothing has changed for the timers.
     pub fn try_reserve(&mut self, id: u32) -> Result<(), TryReserveError> {
         self.slots.try_make_room(id)?;
-        self.links.try_make_room(id, self.slots.len())
+        self.links.try_make_room(self.slots.len())
     }
 
     /// Arms the timer, or arms it anew, with the deadline `now + timeout`.
@@ -163,7 +163,7 @@ impl TimeoutQueue {
         self.links.iter(&self.list).map(|id| (id, self.deadline_of(id)))
     }
 
-    /// Gives back all memory that the armed timers do not need.
+    /// Gives back all memory that the armed timers do not need. O(largest id in use).
     pub fn shrink_to_fit(&mut self) {
         self.slots.shrink_to_fit();
         self.links.shrink_to_fit(self.slots.len());
@@ -238,6 +238,11 @@ mod tests {
                     queue.cancel(id).is_some()
                 };
                 assert!(disarmed);
+            }
+            // A burst may follow on a burst. This is the end of them.
+            for _ in 0..100 {
+                queue.set(0, Time::ZERO);
+                queue.cancel(0);
             }
             // Two arrays, each at most four times as long as one that is left alone.
             assert!(bytes(&queue) <= 4 * 64 * (16 + 8), "{}", bytes(&queue));

@@ -18,11 +18,11 @@ use alloc::collections::TryReserveError;
 use core::fmt;
 use core::time::Duration;
 
-use crate::heap::{Entry, Heap};
+use crate::heap::Heap;
 use crate::key::Key;
 use crate::popular::{Popular, Use};
 use crate::queues::Queues;
-use crate::slots::{MAX_ID, Place, Slots};
+use crate::slots::{MAX_ID, Place, Slot, Slots};
 use crate::time::nanos;
 use crate::{SameDuration, Time, TooManyDurations};
 
@@ -44,8 +44,12 @@ use crate::{SameDuration, Time, TooManyDurations};
 /// # Ids and memory
 ///
 /// Ids index arrays: use small numbers, and the same ones again. Memory goes with the largest id armed (16 bytes up to
-/// it, 24 once queues are used) and the most timers that were in the heap (16 bytes each), and shrinks again when timers
-/// have been disarmed and their number or the largest id has fallen far enough. An id is at most [`Self::MAX_ID`].
+/// it, 24 once queues are used) and the most timers that were in the heap (16 bytes each). An id is at most
+/// [`Self::MAX_ID`]. The struct itself takes a good kilobyte, to watch which timeouts are in use.
+///
+/// Memory is given back when less than a quarter of it was used for a while: while as many timers were disarmed as there
+/// are ids in use, or until the last one was. So a burst that follows on a burst finds its memory in place, and after the
+/// last of them a few timers more, armed and disarmed, let it go. [`shrink_to_fit`](Self::shrink_to_fit) does so at once.
 ///
 /// # Order
 ///
@@ -84,7 +88,7 @@ impl Timers {
     /// The largest id a timer may have: 513 of the 2³² numbers are used otherwise.
     pub const MAX_ID: u32 = MAX_ID;
 
-    /// No timers, and no memory.
+    /// No timers, and no memory allocated.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -109,12 +113,21 @@ impl Timers {
     /// Makes sure that arming `id` next, in whichever way, does not fail for want of memory.
     ///
     /// For callers who have to know before they change something else. The promise is for one arming and lasts until
-    /// another timer is armed or any is disarmed.
+    /// another timer is armed or any is disarmed. O(1) on average over many: the arrays double.
     ///
     /// # Errors
     ///
     /// There is not enough memory, or `id` is larger than [`Self::MAX_ID`]. Nothing has changed for the timers.
+    #[inline]
     pub fn try_reserve(&mut self, id: u32) -> Result<(), TryReserveError> {
+        if self.slots.has_room(id) && self.heap.has_room() && self.queues.has_room() {
+            return Ok(());
+        }
+        self.try_grow(id)
+    }
+
+    #[cold]
+    fn try_grow(&mut self, id: u32) -> Result<(), TryReserveError> {
         self.slots.try_make_room(id)?;
         self.heap.try_make_room()?;
         self.queues.try_make_room()
@@ -122,7 +135,8 @@ impl Timers {
 
     /// Arms the timer, or arms it anew, with a deadline.
     ///
-    /// For deadlines that come from elsewhere. For "so long from now" prefer [`set_after`](Self::set_after).
+    /// For deadlines that come from elsewhere. For "so long from now" prefer [`set_after`](Self::set_after). A store if
+    /// the timer is armed with an earlier deadline; else O(log n), and O(1) on average of random deadlines.
     ///
     /// # Panics
     ///
@@ -135,7 +149,8 @@ impl Timers {
     /// Arms the timer, or arms it anew, with the deadline `now + timeout`.
     ///
     /// A timeout that keeps coming gets a queue, in which arming and disarming do not depend on the number of timers.
-    /// Up to 64 timeouts at a time do, those in the heaviest use, and they change with use.
+    /// Up to 64 timeouts at a time do, those in the heaviest use, and they change with use. O(1) there, also for a timer
+    /// armed anew; of other timeouts as [`set`](Self::set).
     ///
     /// # Panics
     ///
@@ -144,26 +159,17 @@ impl Timers {
     pub fn set_after(&mut self, id: u32, now: Time, timeout: Duration) {
         let timeout = nanos(timeout);
         let key = Key::next(now.saturating_add_nanos(timeout), &mut self.armings);
-        if let Some(slot) = self.slots.armed(id) {
-            match slot.place() {
-                // Pushing back a timer where it is costs less than finding it a better place.
-                Place::Heap(_) if slot.key().deadline <= key.deadline => return self.set_in_heap(id, key),
-                Place::Queue(queue) if self.queues.timeout(queue) == Some(timeout) => {
-                    return self.set_in_queue(id, queue, key);
-                }
-                _ => {}
-            }
-        }
-        match self.queue_for(timeout) {
-            Some(queue) => self.set_in_queue(id, queue, key),
-            None => self.set_in_heap(id, key),
+        if self.slots.armed(id).is_some() {
+            self.rearm_after(id, timeout, key);
+        } else {
+            self.arm_after(id, timeout, key);
         }
     }
 
     /// The handle for a timeout that many timers share, the same for the same timeout.
     ///
     /// Its queue is kept for good. [`set_after`](Self::set_after) finds timeouts in heavy use by itself; a handle is for
-    /// those who know beforehand, and spares the finding.
+    /// those who know beforehand, and spares the finding. O(number of queues).
     ///
     /// # Errors
     ///
@@ -188,7 +194,10 @@ impl Timers {
         Ok(SameDuration { timeout, queue })
     }
 
-    /// Arms the timer, or arms it anew, with the deadline `now + queue.timeout()`.
+    /// Arms the timer, or arms it anew, with the deadline `now + queue.timeout()`. O(1).
+    ///
+    /// Where `now` is before that of an earlier arming with this handle, the timer goes to the heap, as with
+    /// [`set`](Self::set).
     ///
     /// # Panics
     ///
@@ -203,19 +212,17 @@ impl Timers {
     }
 
     /// Disarms the timer and returns the deadline it had, `None` if it was not armed.
+    ///
+    /// O(1) in a queue; O(log n) in the heap, and O(1) on average there.
     #[doc(alias = "evtimer_del")]
     pub fn cancel(&mut self, id: u32) -> Option<Time> {
         let (place, deadline) = self.slots.disarm(id)?;
-        match place {
-            Place::Nowhere => {}
-            Place::Heap(position) => self.heap.remove(self.slots.as_mut_slice(), position),
-            Place::Queue(queue) => self.queues.remove(self.slots.as_slice(), queue, id),
-        }
+        self.take_from(place, id);
         self.trim_at_times();
         Some(deadline)
     }
 
-    /// The deadline of the timer, `None` if it is not armed.
+    /// The deadline of the timer, `None` if it is not armed. O(1).
     #[must_use]
     pub fn deadline(&self, id: u32) -> Option<Time> {
         self.slots.armed(id).map(|slot| slot.key().deadline)
@@ -226,7 +233,7 @@ impl Timers {
     /// It is never after the earliest deadline. It may be before: where a timer was pushed back, the new deadline was
     /// only noted. `pop_expired` then finds nothing due, puts the timer in its place, and the next answer is a later
     /// one. So a thousand idle timeouts that are pushed back in every turn cost one such wake per timeout, not a
-    /// thousand moves per turn.
+    /// thousand moves per turn. O(1).
     #[inline]
     #[must_use]
     pub fn next_wake(&self) -> Option<Time> {
@@ -241,16 +248,20 @@ impl Timers {
     /// First by deadline, then by the order of arming. Call it until it returns `None`. A timer that is armed anew
     /// between two calls with a deadline that is due already comes out again: with a `now` read before the first call,
     /// and timeouts that are not zero, that ends.
+    ///
+    /// O(log n) from the heap, and for each timer that was pushed back and comes up; O(log q) from one of q queues, which
+    /// with one queue in use is O(1).
     pub fn pop_expired(&mut self, now: Time) -> Option<(u32, Time)> {
         let timer = self.heap.first_due(self.slots.as_mut_slice(), now);
-        let queue = self.queues.first_due(now);
-        let id = match (timer, queue) {
-            (None, None) => return None,
-            (Some(timer), None) => self.pop_timer(timer),
-            (Some(timer), Some(queue)) if timer.is_before(queue) => self.pop_timer(timer),
-            (_, Some(queue)) => self.queues.pop(self.slots.as_slice(), queue.id())?,
+        let (id, deadline) = match (timer, self.queues.first_due(now)) {
+            (Some(timer), queue) if queue.is_none_or(|queue| timer.is_before(queue)) => {
+                self.heap.remove(self.slots.as_mut_slice(), 0);
+                (timer.id(), timer.deadline())
+            }
+            (_, Some(queue)) => (self.queues.pop(self.slots.as_slice(), queue.id())?, queue.deadline()),
+            (_, None) => return None,
         };
-        let (_, deadline) = self.slots.disarm(id)?;
+        self.slots.disarm(id);
         self.trim_at_times();
         Some((id, deadline))
     }
@@ -269,7 +280,7 @@ impl Timers {
         self.len() == 0
     }
 
-    /// Disarms all timers. Keeps the memory, and the handles stay valid.
+    /// Disarms all timers. Keeps the memory, and the handles stay valid. O(number of queues).
     pub fn clear(&mut self) {
         self.heap.clear();
         self.queues.clear();
@@ -281,7 +292,7 @@ impl Timers {
         self.slots.iter().map(|(id, slot)| (id, slot.key().deadline))
     }
 
-    /// Gives back all memory that the armed timers do not need.
+    /// Gives back all memory that the armed timers do not need. O(largest id in use).
     ///
     /// Memory far from being used is given back without it, in the course of disarming.
     pub fn shrink_to_fit(&mut self) {
@@ -307,27 +318,44 @@ impl Timers {
         );
     }
 
-    /// The queue for a timeout, if it is in heavy use.
+    /// Arms the timer where timers of this timeout go.
     #[inline]
-    fn queue_for(&mut self, timeout: u64) -> Option<u32> {
+    fn arm_after(&mut self, id: u32, timeout: u64, key: Key) {
         match self.popular.note(timeout) {
-            Use::Light => None,
-            Use::Heavy => self.find_queue(timeout),
-            Use::Queue(queue) => Some(queue),
+            Use::Light => self.set_in_heap(id, key),
+            Use::Queue(queue) => self.set_in_queue(id, queue, key),
+            Use::Heavy => self.find_queue_and_set(id, timeout, key),
         }
     }
 
+    /// Arms a timer anew: where it is if it can stay there, which costs less than finding it a better place.
+    #[inline(never)]
+    fn rearm_after(&mut self, id: u32, timeout: u64, key: Key) {
+        let slot = &mut self.slots.as_mut_slice()[id as usize];
+        match slot.place() {
+            Place::Heap(_) if slot.key().deadline <= key.deadline => slot.set_key(key),
+            Place::Queue(queue) if self.queues.keeps(queue, timeout, key.deadline) => {
+                slot.set_key(key);
+                self.queues.renew(self.slots.as_slice(), queue, id);
+            }
+            _ => self.arm_after(id, timeout, key),
+        }
+    }
+
+    /// Arms the timer, of which the timeout has just been found to be in heavy use.
     #[cold]
     #[inline(never)]
-    fn find_queue(&mut self, timeout: u64) -> Option<u32> {
+    fn find_queue_and_set(&mut self, id: u32, timeout: u64, key: Key) {
         let queue = self
             .queues
             .find(timeout, |timeout, queue| self.popular.sends(timeout, queue));
-        match queue {
-            Some(queue) => self.popular.assign(timeout, queue),
-            None => self.popular.refuse(timeout),
+        if let Some(queue) = queue {
+            self.popular.assign(timeout, queue);
+            self.set_in_queue(id, queue, key);
+        } else {
+            self.popular.refuse(timeout);
+            self.set_in_heap(id, key);
         }
-        queue
     }
 
     /// Arms the timer in the heap, wherever it was.
@@ -362,26 +390,52 @@ impl Timers {
 
     /// Arms the timer in the queue, wherever it was; in the heap if the queue would not be sorted.
     fn set_in_queue(&mut self, id: u32, queue: u32, key: Key) {
-        if !self.slots.has_room(id) {
-            self.slots.make_room(id);
+        if !self.slots.has_room(id) || !self.queues.has_links(id) {
+            return self.grow_and_set_in_queue(id, queue, key);
         }
-        let slots = self.slots.as_mut_slice();
-        if !self.queues.accepts(slots, queue, id, key.deadline) {
+        if !self.queues.accepts(queue, key.deadline) {
             return self.set_in_heap(id, key);
         }
+        let slots = self.slots.as_mut_slice();
         match slots[id as usize].place() {
-            Place::Nowhere => {}
-            Place::Heap(position) => self.heap.remove(slots, position),
-            Place::Queue(old) if old == queue => return self.queues.renew(slots, queue, id, key),
-            Place::Queue(old) => self.queues.remove(slots, old, id),
+            Place::Nowhere => {
+                slots[id as usize] = Slot::in_queue(key, queue);
+                self.queues.push(queue, id, key);
+            }
+            Place::Queue(old) if old == queue => {
+                slots[id as usize].set_key(key);
+                self.queues.renew(slots, queue, id);
+            }
+            _ => self.move_to_queue(id, queue, key),
         }
-        self.queues.push(slots, queue, id, key);
     }
 
+    /// Without memory for links, the timer goes to the heap.
+    #[cold]
+    #[inline(never)]
+    fn grow_and_set_in_queue(&mut self, id: u32, queue: u32, key: Key) {
+        self.slots.make_room(id);
+        match self.queues.try_make_links(self.slots.len()) {
+            Ok(()) => self.set_in_queue(id, queue, key),
+            Err(_) => self.set_in_heap(id, key),
+        }
+    }
+
+    #[inline(never)]
+    fn move_to_queue(&mut self, id: u32, queue: u32, key: Key) {
+        self.take_from(self.slots.as_slice()[id as usize].place(), id);
+        self.slots.as_mut_slice()[id as usize] = Slot::in_queue(key, queue);
+        self.queues.push(queue, id, key);
+    }
+
+    /// Takes an armed timer out of the heap or its queue.
     #[inline]
-    fn pop_timer(&mut self, timer: Entry) -> u32 {
-        self.heap.remove(self.slots.as_mut_slice(), 0);
-        timer.id()
+    fn take_from(&mut self, place: Place, id: u32) {
+        match place {
+            Place::Nowhere => {}
+            Place::Heap(position) => self.heap.remove(self.slots.as_mut_slice(), position),
+            Place::Queue(queue) => self.queues.remove(self.slots.as_slice(), queue, id),
+        }
     }
 
     #[inline]
@@ -394,8 +448,8 @@ impl Timers {
     #[cold]
     #[inline(never)]
     fn trim(&mut self) {
+        self.heap.trim(self.len() + self.slots.disarmed());
         self.slots.trim();
-        self.heap.trim();
         self.queues.trim(self.slots.len());
     }
 }

@@ -23,7 +23,7 @@ fn goes_to_queue(timers: &mut Timers, timeout: Duration) -> bool {
 }
 
 fn bytes(timers: &Timers) -> usize {
-    timers.slots.bytes() + timers.heap.bytes() + timers.queues.bytes() + timers.popular.bytes()
+    timers.slots.bytes() + timers.heap.bytes() + timers.queues.bytes()
 }
 
 fn place(timers: &Timers, id: u32) -> Place {
@@ -283,6 +283,12 @@ fn memory_comes_back_after_a_burst() {
             assert!(disarmed);
         }
         assert!(timers.is_empty());
+        // A burst may follow on a burst, and finds its memory in place. This is the end of them.
+        assert!(bytes(&timers) >= 32 * TIMERS as usize);
+        for _ in 0..100 {
+            arm(&mut timers, 0);
+            timers.cancel(0);
+        }
         assert!(bytes(&timers) < 20_000, "{}", bytes(&timers));
         timers.check_invariants();
     }
@@ -298,8 +304,8 @@ fn memory_comes_back_while_some_timers_stay() {
     for id in shuffled(TIMERS).into_iter().filter(|&id| id >= 100) {
         timers.cancel(id);
     }
-    // The array of slots follows while other timers come and go.
-    for _ in 0..TIMERS / 16 + 100 {
+    // The arrays follow while other timers come and go.
+    for _ in 0..TIMERS {
         timers.set(100, Time::ZERO);
         timers.cancel(100);
     }
