@@ -1,8 +1,6 @@
 /* Events: assignment, activation by hand, deleting and adding while active. */
 #include "ctest.h"
 
-static struct event_base *base;
-
 static void on_anything(evutil_socket_t fd, short what, void *argument)
 {
 	(void)fd, (void)what, (void)argument;
@@ -129,9 +127,7 @@ static void added_while_active(void)
 {
 	struct event *event;
 	struct timeval late = ms(10);
-	int pair[2];
-	base = event_base_new();
-	socket_pair(pair, 60);
+	set_up();
 	event = event_new(base, pair[0], EV_READ, on_event, "event");
 	event_active(event, EV_WRITE, 1);
 	tell("add", event_add(event, NULL), event);
@@ -145,9 +141,7 @@ static void added_while_active(void)
 	say("counted %d", event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED));
 	tell("loop", event_base_loop(base, EVLOOP_NONBLOCK), event);
 	event_free(event);
-	event_base_free(base);
-	close(pair[0]);
-	close(pair[1]);
+	tear_down();
 }
 
 static void deletes(evutil_socket_t fd, short what, void *other)
@@ -248,9 +242,7 @@ static void by_descriptor_and_signal(void)
 {
 	struct event *reader, *writer, *both, *timer, *usr1, *plain;
 	struct timeval late = ms(5000);
-	int pair[2];
-	base = event_base_new();
-	socket_pair(pair, 60);
+	set_up();
 	reader = event_new(base, pair[0], EV_READ | EV_PERSIST, on_event, "reader");
 	writer = event_new(base, pair[1], EV_READ | EV_PERSIST, on_event, "other end");
 	both = event_new(base, pair[0], EV_READ | EV_CLOSED | EV_PERSIST, on_event, "both");
@@ -285,9 +277,7 @@ static void by_descriptor_and_signal(void)
 	event_free(timer);
 	event_free(usr1);
 	event_free(plain);
-	event_base_free(base);
-	close(pair[0]);
-	close(pair[1]);
+	tear_down();
 }
 
 static void macros(void)

@@ -1,8 +1,6 @@
 /* Common timeouts: the pointer and its encoding, the order of expiry, mixing with ordinary ones. */
 #include "ctest.h"
 
-static struct event_base *base;
-
 static void say_timeval(const char *name, const struct timeval *tv)
 {
 	say("%s: %ld s, %ld us, list %ld, magic %#lx", name, (long)tv->tv_sec, (long)tv->tv_usec & 0xfffff,

@@ -143,13 +143,30 @@ static inline long ms_between(const struct timeval *from, const struct timeval *
 	return (to->tv_sec - from->tv_sec) * 1000L + (to->tv_usec - from->tv_usec) / 1000;
 }
 
+/* What most tests have: a base, and a pair of sockets, numbered 60 and 61. */
+static struct event_base *base;
+static int pair[2];
+
+static inline void set_up(void)
+{
+	base = event_base_new();
+	socket_pair(pair, 60);
+}
+
+static inline void tear_down(void)
+{
+	event_base_free(base);
+	close(pair[0]);
+	close(pair[1]);
+}
+
 /* A base with `count` priorities. */
 static inline struct event_base *base_with(int count)
 {
-	struct event_base *base = event_base_new();
-	if (!base || event_base_priority_init(base, count) < 0)
+	struct event_base *with = event_base_new();
+	if (!with || event_base_priority_init(with, count) < 0)
 		exit(99);
-	return base;
+	return with;
 }
 
 /* The usual callback: prints its name and the bits that came. */

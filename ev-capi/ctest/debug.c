@@ -1,8 +1,6 @@
 /* Debug mode: what it refuses, and how. Each case runs in a process of its own. */
 #include "ctest.h"
 
-static struct event_base *base;
-
 /* Before "called on" libevent has the name of a function of its own, this library that of the function called. */
 static void without_the_caller(int severity, const char *message)
 {

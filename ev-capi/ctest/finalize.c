@@ -1,8 +1,6 @@
 /* Finalizers. */
 #include "ctest.h"
 
-static struct event_base *base;
-
 static void finalizer(struct event *event, void *name)
 {
 	say("  finalizer of %s: pending %s", (const char *)name, pending(event));

@@ -1,7 +1,6 @@
 /* Walking over the events of a base, and printing them. */
 #include "ctest.h"
 
-static struct event_base *base;
 static struct event *events[12];
 
 /* How many events of its own the library has in a base, and where in the order, is its own affair. */

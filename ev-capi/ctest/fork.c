@@ -1,8 +1,6 @@
 /* fork and event_reinit. */
 #include "ctest.h"
 
-static struct event_base *base;
-
 static void wait_for(pid_t child)
 {
 	int status = 0;
@@ -20,10 +18,8 @@ static void read_one(evutil_socket_t fd, short what, void *name)
 static void descriptors(void)
 {
 	struct event *event;
-	int pair[2];
 	pid_t child;
-	base = event_base_new();
-	socket_pair(pair, 60);
+	set_up();
 	event = event_new(base, pair[0], EV_READ | EV_PERSIST, read_one, "reader");
 	event_add(event, NULL);
 	put(pair[1], "a");
@@ -40,9 +36,7 @@ static void descriptors(void)
 	put(pair[1], "b");
 	tell("in the parent, loop", event_base_loop(base, EVLOOP_NONBLOCK), event);
 	event_free(event);
-	event_base_free(base);
-	close(pair[0]);
-	close(pair[1]);
+	tear_down();
 }
 
 static void everything_survives(void)
@@ -84,10 +78,8 @@ static void everything_survives(void)
 static void the_parent_is_left_alone(void)
 {
 	struct event *event, *late;
-	int pair[2];
 	pid_t child;
-	base = event_base_new();
-	socket_pair(pair, 60);
+	set_up();
 	event = event_new(base, pair[0], EV_READ, read_one, "reader");
 	late = evsignal_new(base, SIGUSR1, on_event, "signal");
 	event_add(event, NULL);
@@ -106,17 +98,13 @@ static void the_parent_is_left_alone(void)
 	say("loop: %d", event_base_loop(base, EVLOOP_NONBLOCK));
 	event_free(event);
 	event_free(late);
-	event_base_free(base);
-	close(pair[0]);
-	close(pair[1]);
+	tear_down();
 }
 
 static void in_the_same_process(void)
 {
 	struct event *event;
-	int pair[2];
-	base = event_base_new();
-	socket_pair(pair, 60);
+	set_up();
 	event = event_new(base, pair[0], EV_READ | EV_ET | EV_PERSIST, on_event, "edge");
 	event_add(event, NULL);
 	put(pair[1], "x");
@@ -124,9 +112,7 @@ static void in_the_same_process(void)
 	say("reinit: %d", event_reinit(base));
 	say("loop: %d", event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK));
 	event_free(event);
-	event_base_free(base);
-	close(pair[0]);
-	close(pair[1]);
+	tear_down();
 }
 
 int main(void)

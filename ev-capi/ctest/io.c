@@ -1,8 +1,6 @@
 /* Descriptors: readiness, edges, closed peers, several events on one, descriptors that come and go. */
 #include "ctest.h"
 
-static struct event_base *base;
-
 static void turn(const char *name)
 {
 	say("%s: %d", name, event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK));
@@ -23,9 +21,7 @@ static void on_io(evutil_socket_t fd, short what, void *name)
 static void readiness(void)
 {
 	struct event *reader, *writer, *both;
-	int pair[2];
-	base = event_base_new();
-	socket_pair(pair, 60);
+	set_up();
 	reader = event_new(base, pair[0], EV_READ | EV_PERSIST, on_io, "reader");
 	writer = event_new(base, pair[0], EV_WRITE, on_io, "writer");
 	both = event_new(base, pair[1], EV_READ | EV_WRITE | EV_PERSIST, on_io, "both");
@@ -48,18 +44,15 @@ static void readiness(void)
 	event_free(reader);
 	event_free(writer);
 	event_free(both);
-	event_base_free(base);
-	close(pair[0]);
-	close(pair[1]);
+	tear_down();
 }
 
 static void several_on_one(void)
 {
 	static const char *const names[] = { "oldest", "middle", "newest" };
 	struct event *events[3];
-	int pair[2], i;
-	base = event_base_new();
-	socket_pair(pair, 60);
+	int i;
+	set_up();
 	for (i = 0; i < 3; i++) {
 		events[i] = event_new(base, pair[0], i == 1 ? EV_READ | EV_WRITE : EV_READ, on_io, (void *)names[i]);
 		event_add(events[i], NULL);
@@ -74,9 +67,7 @@ static void several_on_one(void)
 	turn("one");
 	for (i = 0; i < 3; i++)
 		event_free(events[i]);
-	event_base_free(base);
-	close(pair[0]);
-	close(pair[1]);
+	tear_down();
 }
 
 static void edges(void)
@@ -107,9 +98,7 @@ static void edges(void)
 static void an_edge_survives_deletion(void)
 {
 	struct event *reader, *writer;
-	int pair[2];
-	base = event_base_new();
-	socket_pair(pair, 60);
+	set_up();
 	reader = event_new(base, pair[0], EV_READ | EV_ET | EV_PERSIST, on_io, "reader");
 	writer = event_new(base, pair[0], EV_WRITE | EV_ET | EV_PERSIST, on_io, "writer");
 	event_add(reader, NULL);
@@ -121,9 +110,7 @@ static void an_edge_survives_deletion(void)
 	turn("no edge");
 	event_free(reader);
 	event_free(writer);
-	event_base_free(base);
-	close(pair[0]);
-	close(pair[1]);
+	tear_down();
 }
 
 static void closed_peer(const char *name, short mask, int keeps_data)
@@ -191,9 +178,7 @@ static void pipes(void)
 static void a_number_comes_back(void)
 {
 	struct event *event, *other;
-	int pair[2];
-	base = event_base_new();
-	socket_pair(pair, 60);
+	set_up();
 	event = event_new(base, pair[0], EV_READ | EV_PERSIST, on_io, "old");
 	event_add(event, NULL);
 	turn("old");
@@ -214,9 +199,7 @@ static void a_number_comes_back(void)
 	turn("newest");
 	event_free(event);
 	event_free(other);
-	event_base_free(base);
-	close(pair[0]);
-	close(pair[1]);
+	tear_down();
 }
 
 static void numbers_out_of_range(void)
@@ -275,9 +258,7 @@ static void traffic(void)
 static void level_after_edge_in_one_turn(void)
 {
 	struct event *event;
-	int pair[2];
-	base = event_base_new();
-	socket_pair(pair, 60);
+	set_up();
 	put(pair[1], "x");
 	event = event_new(base, pair[0], EV_READ | EV_ET | EV_PERSIST, on_io, "edge");
 	event_add(event, NULL);
@@ -289,9 +270,23 @@ static void level_after_edge_in_one_turn(void)
 	turn("a level");
 	turn("a level");
 	event_free(event);
-	event_base_free(base);
-	close(pair[0]);
-	close(pair[1]);
+	tear_down();
+}
+
+/* Which a program must not do. */
+static void set_up_again_while_added(void)
+{
+	struct event event;
+	int pair[2];
+	base = event_base_new();
+	socket_pair(pair, 60);
+	event_assign(&event, base, pair[0], EV_READ, on_io, "first");
+	event_add(&event, NULL);
+	event_assign(&event, base, pair[0], EV_READ, on_io, "second");
+	say("pending %s", pending(&event));
+	put(pair[1], "x");
+	turn("set up again");
+	exit(0);
 }
 
 int main(void)
@@ -307,5 +302,6 @@ int main(void)
 	TEST(numbers_out_of_range);
 	TEST(traffic);
 	TEST(level_after_edge_in_one_turn);
+	in_child("set_up_again_while_added", set_up_again_while_added);
 	return 0;
 }

@@ -6,7 +6,6 @@
 
 #include <event2/listener.h>
 
-static struct event_base *base;
 static int accepted;
 
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int length, void *name)
@@ -157,9 +156,7 @@ static void on_error(struct evconnlistener *listener, void *name)
 static void errors(void)
 {
 	struct evconnlistener *listener;
-	int pair[2];
-	base = event_base_new();
-	socket_pair(pair, 60);
+	set_up();
 	listener = evconnlistener_new(base, on_accept, "listener", 0, 0, pair[0]);
 	say("made %d", listener != NULL);
 	evconnlistener_set_error_cb(listener, on_error);
@@ -168,9 +165,7 @@ static void errors(void)
 	evconnlistener_set_error_cb(listener, NULL);
 	event_base_loop(base, EVLOOP_ONCE);
 	evconnlistener_free(listener);
-	event_base_free(base);
-	close(pair[0]);
-	close(pair[1]);
+	tear_down();
 }
 
 static void refused(void)

@@ -1,7 +1,6 @@
 /* Flags and return values of the loop, and the ways to leave it. */
 #include "ctest.h"
 
-static struct event_base *base;
 static int calls;
 
 static void loop(const char *name, int flags)
@@ -85,9 +84,7 @@ static void break_at_five(evutil_socket_t fd, short what, void *unused)
 static void nonblock_goes_on_while_something_is_ready(void)
 {
 	struct event *event;
-	int pair[2];
-	base = event_base_new();
-	socket_pair(pair, 60);
+	set_up();
 	put(pair[1], "x");
 	event = event_new(base, pair[0], EV_READ | EV_PERSIST, break_at_five, NULL);
 	event_add(event, NULL);
@@ -96,9 +93,7 @@ static void nonblock_goes_on_while_something_is_ready(void)
 	calls = 0;
 	loop("ONCE|NONBLOCK", EVLOOP_ONCE | EVLOOP_NONBLOCK);
 	event_free(event);
-	event_base_free(base);
-	close(pair[0]);
-	close(pair[1]);
+	tear_down();
 }
 
 static void leave(evutil_socket_t fd, short what, void *how)

@@ -210,6 +210,122 @@ static void no_room_for_a_timer(void)
 	say("loop: %d", event_base_loop(short_of_memory, 0));
 }
 
+static void finalizer(struct event *event, void *unused)
+{
+	(void)event, (void)unused;
+}
+
+static void no_room_for_a_finalizer(void)
+{
+	struct event *event = event_new(short_of_memory, -1, EV_READ, nothing, NULL);
+	limit = 0;
+	say("finalize: %d", event_finalize(0, event, finalizer));
+	limit = -1;
+	say("has its function: %d", event_get_callback(event) == nothing);
+	tell("add", event_add(event, NULL), event);
+}
+
+static void finalize_by_null(void)
+{
+	struct event *event = event_new(short_of_memory, -1, EV_READ, nothing, NULL);
+	say("finalize: %d", event_free_finalize(0, event, NULL));
+	say("loop: %d", event_base_loop(short_of_memory, 0));
+}
+
+static void a_finalizer_that_is_null(void)
+{
+	twice("to be freed", finalize_by_null);
+}
+
+static void no_memory_to_free_with(void)
+{
+	struct event *reader = event_new(short_of_memory, -1, EV_READ, nothing, NULL);
+	struct timeval late = ms(10000);
+	int i;
+	event_add(reader, &late);
+	for (i = 0; i < 10; i++)
+		event_base_once(short_of_memory, -1, EV_TIMEOUT, nothing, NULL, i % 2 ? &late : NULL);
+	limit = 0;
+	event_base_free(short_of_memory);
+	limit = -1;
+	/* The event has no base any more. */
+	counting_free(reader);
+	say("freed");
+}
+
+/* Each call is tried with ever more memory until there is enough: before that it fails, and may be tried again. */
+static struct event_base *tried;
+
+static int avoid_a_method(void)
+{
+	struct event_config *config;
+	int most = limit, result;
+	limit = -1;
+	config = event_config_new();
+	limit = most;
+	result = event_config_avoid_method(config, "none");
+	limit = -1;
+	event_config_free(config);
+	return result;
+}
+
+static int add_reader(void)
+{
+	static struct event event;
+	event_assign(&event, tried, pair[0], EV_READ, nothing, NULL);
+	return event_add(&event, NULL);
+}
+
+static int add_timer(void)
+{
+	static struct event event;
+	struct timeval late = ms(10000);
+	event_assign(&event, tried, -1, 0, nothing, NULL);
+	return event_add(&event, &late);
+}
+
+static int once_now(void)
+{
+	return event_base_once(tried, -1, EV_TIMEOUT, nothing, NULL, NULL);
+}
+
+static int once_later(void)
+{
+	struct timeval late = ms(10000);
+	return event_base_once(tried, -1, EV_TIMEOUT, nothing, NULL, &late);
+}
+
+static int once_ready(void)
+{
+	return event_base_once(tried, pair[0], EV_READ, nothing, NULL, NULL);
+}
+
+static void until_enough(const char *name, int (*call)(void))
+{
+	int most, result = -1;
+	tried = event_base_new();
+	for (most = 0; most < 100 && result < 0; most++) {
+		limit = most;
+		result = call();
+		limit = -1;
+		if (result < 0 && event_base_get_num_events(tried, EVENT_BASE_COUNT_ADDED | EVENT_BASE_COUNT_ACTIVE) > 0)
+			say("  %s: half done with %d allocations", name, most);
+	}
+	say("%s: %d, at first %s", name, result, most > 1 ? "-1" : "the same");
+	event_base_free(tried);
+}
+
+static void ever_more_memory(void)
+{
+	socket_pair(pair, 60);
+	until_enough("a method to avoid", avoid_a_method);
+	until_enough("a timer", add_timer);
+	until_enough("once, now", once_now);
+	until_enough("once, later", once_later);
+	until_enough("a reader", add_reader);
+	until_enough("once, when ready", once_ready);
+}
+
 static void shut_down(void)
 {
 	libevent_global_shutdown();
@@ -240,6 +356,10 @@ int main(void)
 	CHILD(no_loopexit);
 	CHILD(no_common_timeout);
 	CHILD(no_room_for_a_timer);
+	CHILD(no_room_for_a_finalizer);
+	CHILD(a_finalizer_that_is_null);
+	CHILD(no_memory_to_free_with);
+	CHILD(ever_more_memory);
 	event_base_free(short_of_memory);
 	TEST(shut_down);
 	return 0;

@@ -1,8 +1,6 @@
 /* event_base_once. */
 #include "ctest.h"
 
-static struct event_base *base;
-
 static void refused(void)
 {
 	struct timeval soon = ms(1);
@@ -34,9 +32,7 @@ static void timers(void)
 static void descriptors(void)
 {
 	struct timeval soon = ms(5), late = ms(5000);
-	int pair[2];
-	base = event_base_new();
-	socket_pair(pair, 60);
+	set_up();
 	say("write: %d", event_base_once(base, pair[0], EV_WRITE, on_event, "writer", NULL));
 	say("read: %d", event_base_once(base, pair[0], EV_READ, on_event, "reader", &late));
 	say("loop: %d", event_base_loop(base, EVLOOP_NONBLOCK));
@@ -47,9 +43,7 @@ static void descriptors(void)
 	say("loop: %d", event_base_loop(base, 0));
 	say("an edge: %d", event_base_once(base, pair[0], EV_WRITE | EV_ET, on_event, "edge", NULL));
 	say("loop: %d", event_base_loop(base, 0));
-	event_base_free(base);
-	close(pair[0]);
-	close(pair[1]);
+	tear_down();
 }
 
 static void nested(evutil_socket_t fd, short what, void *name)

@@ -1,8 +1,6 @@
 /* Priorities, and the limits on how long one of them may keep the loop. */
 #include "ctest.h"
 
-static struct event_base *base;
-
 static void numbers(void)
 {
 	static const int counts[] = { 1, 2, 3, 10, 255, 256, 0, -1 };
@@ -186,10 +184,8 @@ static void counters(void)
 {
 	struct event *event;
 	struct timeval late = ms(5000);
-	int pair[2];
 	const unsigned all = EVENT_BASE_COUNT_ACTIVE | EVENT_BASE_COUNT_ADDED | EVENT_BASE_COUNT_VIRTUAL;
-	base = event_base_new();
-	socket_pair(pair, 60);
+	set_up();
 	event = event_new(base, pair[0], EV_READ | EV_PERSIST, on_event, "event");
 	event_add(event, &late);
 	say("added %d", event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED));
@@ -207,9 +203,7 @@ static void counters(void)
 	event_add(event, NULL);
 	say("most: %d", event_base_get_max_events(base, all, 0));
 	event_free(event);
-	event_base_free(base);
-	close(pair[0]);
-	close(pair[1]);
+	tear_down();
 }
 
 int main(void)

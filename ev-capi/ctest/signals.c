@@ -1,7 +1,6 @@
 /* Signals: counting, order, dispositions, several bases. */
 #include "ctest.h"
 
-static struct event_base *base;
 static int calls;
 
 static void on_signal(evutil_socket_t fd, short what, void *name)

@@ -4,7 +4,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-static struct event_base *base;
 static pthread_t looping;
 static int loop_result;
 

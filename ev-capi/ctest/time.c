@@ -1,8 +1,6 @@
 /* The clocks of a base and its cached time. */
 #include "ctest.h"
 
-static struct event_base *base;
-
 static void says_times(evutil_socket_t fd, short what, void *unused)
 {
 	struct timeval first, second, third, real;

@@ -1,7 +1,6 @@
 /* Timers: order, periods, what adding and deleting leave behind. */
 #include "ctest.h"
 
-static struct event_base *base;
 static int calls;
 
 static void run(void)
@@ -68,9 +67,7 @@ static void one_shot_with_a_descriptor(void)
 {
 	struct event *event;
 	struct timeval soon = ms(5), late = ms(5000);
-	int pair[2];
-	base = event_base_new();
-	socket_pair(pair, 60);
+	set_up();
 	event = event_new(base, pair[0], EV_READ, on_event, "reader");
 	event_add(event, &soon);
 	run();
@@ -80,9 +77,7 @@ static void one_shot_with_a_descriptor(void)
 	run();
 	say("pending %s", pending(event));
 	event_free(event);
-	event_base_free(base);
-	close(pair[0]);
-	close(pair[1]);
+	tear_down();
 }
 
 static void persistent(evutil_socket_t fd, short what, void *argument)
@@ -112,18 +107,14 @@ static void a_period_of_zero(void)
 {
 	struct event *event;
 	struct timeval zero = ms(0);
-	int pair[2];
-	base = event_base_new();
-	socket_pair(pair, 60);
+	set_up();
 	calls = 0;
 	event = event_new(base, pair[0], EV_READ | EV_PERSIST, persistent, event_self_cbarg());
 	event_add(event, &zero);
 	run();
 	say("pending %s", pending(event));
 	event_free(event);
-	event_base_free(base);
-	close(pair[0]);
-	close(pair[1]);
+	tear_down();
 }
 
 static struct timeval scheduled;
@@ -196,18 +187,14 @@ static void data_restarts_the_period(void)
 {
 	struct event *event;
 	struct timeval period = ms(100);
-	int pair[2];
-	base = event_base_new();
-	socket_pair(pair, 60);
+	set_up();
 	event = event_new(base, pair[0], EV_READ | EV_PERSIST, data_came, event_self_cbarg());
 	event_add(event, &period);
 	sleep_ms(40);
 	put(pair[1], "x");
 	run();
 	event_free(event);
-	event_base_free(base);
-	close(pair[0]);
-	close(pair[1]);
+	tear_down();
 }
 
 /* event_del keeps the period, which comes back with the first activity; event_remove_timer forgets it. */
@@ -215,9 +202,8 @@ static void the_period_after_deleting(void)
 {
 	struct event *event;
 	struct timeval period = ms(5000);
-	int pair[2], removed;
-	base = event_base_new();
-	socket_pair(pair, 60);
+	int removed;
+	set_up();
 	for (removed = 0; removed < 2; removed++) {
 		event = event_new(base, pair[0], EV_READ | EV_PERSIST, on_event, "reader");
 		event_add(event, &period);
@@ -232,9 +218,7 @@ static void the_period_after_deleting(void)
 		drain(pair[0]);
 		event_free(event);
 	}
-	event_base_free(base);
-	close(pair[0]);
-	close(pair[1]);
+	tear_down();
 }
 
 static void removing_timers(void)
@@ -301,18 +285,14 @@ static void both_are_due(void)
 {
 	struct event *event;
 	struct timeval soon = ms(1);
-	int pair[2];
-	base = event_base_new();
-	socket_pair(pair, 60);
+	set_up();
 	put(pair[1], "x");
 	event = event_new(base, pair[0], EV_READ, on_event, "both");
 	event_add(event, &soon);
 	sleep_ms(30);
 	run();
 	event_free(event);
-	event_base_free(base);
-	close(pair[0]);
-	close(pair[1]);
+	tear_down();
 }
 
 static void many(void)

@@ -149,22 +149,22 @@ impl State {
         }
     }
 
-    /// Makes an event active, or adds to what it is active for. `calls` counts for a signal event.
-    pub(crate) fn activate(&mut self, event: &event, result: c_short, calls: c_short) {
-        if event.has(EVLIST_FINALIZING) {
-            return;
-        }
-        let priorities = self.engine.priorities();
-        let in_range = event.ev_evcallback.evcb_pri.get() < priorities;
+    /// Dies of a priority that the base does not have any more, as libevent does.
+    pub(crate) fn check_priority(&self, callback: &event_callback) {
         ensure!(
-            in_range,
+            callback.evcb_pri.get() < self.engine.priorities(),
             "evcb->evcb_pri < base->nactivequeues",
             "event_queue_insert_active"
         );
-        let Ok(key) = self.known(event) else {
-            warnx!("event_active: out of memory");
-            return;
-        };
+    }
+
+    /// Makes an event active, or adds to what it is active for. `calls` counts for a signal event.
+    pub(crate) fn activate(&mut self, event: &event, result: c_short, calls: c_short) -> Result<(), Error> {
+        if event.has(EVLIST_FINALIZING) {
+            return Ok(());
+        }
+        self.check_priority(&event.ev_evcallback);
+        let key = self.known(event)?;
         let was_active = self.engine.causes(key).is_ok_and(|causes| causes.is_some());
         // Of what is given by hand the engine has to know only what a new deadline takes back.
         let causes = if result & EV_TIMEOUT == 0 {
@@ -185,6 +185,7 @@ impl State {
         });
         let flags = &event.ev_evcallback.evcb_flags;
         flags.set(flags.get() | EVLIST_ACTIVE);
+        Ok(())
     }
 
     /// What of `event_pending`'s bits apply to an event.
@@ -444,8 +445,12 @@ pub unsafe extern "C" fn event_active(ev: *mut event, result: c_int, calls: c_sh
     if event.wants(EV_SIGNAL) {
         base.wait_for(&raw const event.ev_evcallback);
     }
-    base.activate(event, result as c_short, calls);
-    base.wake_if_needed();
+    match base.activate(event, result as c_short, calls) {
+        Ok(()) => base.wake_if_needed(),
+        Err(error) => {
+            Locked::refuse("event_active", error);
+        }
+    }
 }
 
 /// What of `what` an event is pending or active for; `tv` gets the time of day of its timeout, if it has one and it was

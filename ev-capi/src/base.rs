@@ -9,7 +9,9 @@
 //! Invariants:
 //! 1. No reference into the state is alive while a function of the program's runs.
 //! 2. An event has a key exactly while it is pending or active, and the engine's payload of that key is the event: what
-//!    the engine does not know it cannot touch. A finalizer that waits for its turn has a payload and no key.
+//!    the engine does not know it cannot touch. A finalizer that waits for its turn has a payload and no key. An event
+//!    that a program sets up again while it is pending, which libevent forbids, leaves the engine with a key that is not
+//!    the event's any more: it is passed over, and dropped when its turn comes.
 //! 3. While `running` is set, `owner` is the thread inside `event_base_loop`.
 
 use std::cell::{Cell, UnsafeCell};
@@ -22,12 +24,12 @@ use std::time::Duration;
 use ev_core::backend::{AnyBackend, AnyWaiter};
 use ev_core::engine::Engine;
 use ev_core::thread::Waker;
-use ev_core::{Clock, EventKey, KeepAlive, SameDuration, Time};
+use ev_core::{Clock, Error, EventKey, KeepAlive, SameDuration, Time};
 use libc::timeval;
 
 use crate::abi::{event, event_callback};
 use crate::evthread::{self, Condition, Lock};
-use crate::log::warn;
+use crate::log::{warn, warnx};
 use crate::once::Once;
 use crate::watch::Watchers;
 
@@ -214,7 +216,7 @@ impl State {
     }
 
     /// Makes the loop one that other threads can wake.
-    pub(crate) fn make_notifiable(&mut self) -> Result<(), ev_core::Error> {
+    pub(crate) fn make_notifiable(&mut self) -> Result<(), Error> {
         if self.waker.is_none() {
             let waker = Arc::new(Waker::new()?);
             self.engine.set_waker(Arc::clone(&waker))?;
@@ -232,10 +234,12 @@ impl State {
         }
     }
 
-    /// The event or deferred callback of a key.
+    /// The event or deferred callback of a key, unless it was set up again since.
     pub(crate) fn callback_of(&self, key: EventKey) -> Option<*const event_callback> {
-        let payload = self.engine.payload(key).ok().flatten();
-        payload.map(|callback| callback.0)
+        let &Callback(callback) = self.engine.payload(key).ok().flatten()?;
+        // SAFETY: what the engine knows is alive (invariant 2).
+        let current = unsafe { &*callback }.key.get();
+        (current == key.to_bits()).then_some(callback)
     }
 }
 
@@ -300,8 +304,12 @@ impl Locked {
     }
 
     /// Reports an error of the engine's that C has only -1 for.
-    pub(crate) fn refuse(what: &str, error: ev_core::Error) -> c_int {
-        warn!(std::io::Error::from(error) => "{what}");
+    pub(crate) fn refuse(what: &str, error: Error) -> c_int {
+        match error {
+            // To make errors of the system's kind of these takes memory.
+            Error::OutOfMemory | Error::Map(_) => warnx!("{what}: {error}"),
+            _ => warn!(std::io::Error::from(error) => "{what}"),
+        }
         -1
     }
 

@@ -4,11 +4,14 @@
 //! tv_usec   31..28 mark 0x5 │ 27..20 number of the queue │ 19..0 microseconds
 //! ```
 
+use std::time::Duration;
+
 use ev_core::SameDuration;
 use libc::timeval;
 
 use crate::base::{Locked, State, event_base};
 use crate::log::warnx;
+use crate::mm;
 use crate::time::duration;
 
 const MICROSECONDS: i64 = 0x000f_ffff;
@@ -61,15 +64,24 @@ pub unsafe extern "C" fn event_base_init_common_timeout(
         );
         return std::ptr::null();
     }
-    let Ok(queue) = base.engine.same_duration(duration(&wanted)) else {
-        warnx!("event_base_init_common_timeout: out of memory");
-        return std::ptr::null();
-    };
-    let marked = Box::new(timeval {
+    let marked = timeval {
         tv_sec: wanted.tv_sec,
         tv_usec: wanted.tv_usec | MARK | (number as i64) << NUMBER_SHIFT,
-    });
-    let answer = &raw const *marked;
-    base.common.push((queue, marked));
-    answer
+    };
+    base.add_common(duration(&wanted), marked).unwrap_or_else(|| {
+        warnx!("event_base_init_common_timeout: out of memory");
+        std::ptr::null()
+    })
+}
+
+impl State {
+    /// `None`, with nothing changed that can be seen, if there is no memory for another one.
+    fn add_common(&mut self, duration: Duration, marked: timeval) -> Option<*const timeval> {
+        self.common.try_reserve(1).ok()?;
+        let marked = mm::boxed(marked)?;
+        let answer = &raw const *marked;
+        let queue = self.engine.same_duration(duration).ok()?;
+        self.common.push((queue, marked));
+        Some(answer)
+    }
 }

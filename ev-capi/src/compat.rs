@@ -24,6 +24,11 @@ pub(crate) fn current_base() -> *mut event_base {
     event_global_current_base_.load(Ordering::Relaxed)
 }
 
+/// What a null base stands for in most functions: the current one.
+pub(crate) fn or_current(base: *mut event_base) -> *mut event_base {
+    if base.is_null() { current_base() } else { base }
+}
+
 /// There is no current base any more, if it was this one.
 pub(crate) fn forget_base(base: *mut event_base) {
     // If it is another one, that stays.

@@ -1,12 +1,15 @@
 //! `event_config`: what a base is to be like.
 
+use std::collections::TryReserveError;
 use std::ffi::{CStr, c_char, c_int};
 use std::num::NonZeroU32;
+use std::ptr;
 use std::time::Duration;
 
 use ev_core::{Clock, Features, Limits, backend};
 use libc::timeval;
 
+use crate::mm;
 use crate::time::duration;
 
 pub(crate) const FLAG_NOLOCK: c_int = 0x01;
@@ -44,6 +47,15 @@ impl event_config {
             config = config.precise();
         }
         config
+    }
+
+    fn avoid(&mut self, name: &str) -> Result<(), TryReserveError> {
+        let mut avoided = String::new();
+        avoided.try_reserve_exact(name.len())?;
+        avoided.push_str(name);
+        self.avoided.try_reserve(1)?;
+        self.avoided.push(avoided);
+        Ok(())
     }
 
     fn is_precise(&self) -> bool {
@@ -112,10 +124,10 @@ fn features_of(bits: c_int) -> Features {
     features
 }
 
-/// A configuration that asks for nothing.
+/// A configuration that asks for nothing; null if there is no memory.
 #[unsafe(no_mangle)]
 pub extern "C" fn event_config_new() -> *mut event_config {
-    Box::into_raw(Box::default())
+    mm::boxed(event_config::default()).map_or(ptr::null_mut(), Box::into_raw)
 }
 
 /// Frees a configuration.
@@ -135,7 +147,7 @@ unsafe fn config<'a>(cfg: *mut event_config) -> Option<&'a mut event_config> {
     unsafe { cfg.as_mut() }
 }
 
-/// Passes over the backend of that name.
+/// Passes over the backend of that name: 0, or -1 without a configuration or memory.
 ///
 /// # Safety
 ///
@@ -148,8 +160,9 @@ pub unsafe extern "C" fn event_config_avoid_method(cfg: *mut event_config, metho
     let Some(config) = (unsafe { config(cfg) }) else {
         return -1;
     };
-    config.avoided.push(name.to_string_lossy().into_owned());
-    0
+    // A backend's name is no other than UTF-8: whatever is not need not be remembered.
+    let Ok(name) = name.to_str() else { return 0 };
+    config.avoid(name).map_or(-1, |()| 0)
 }
 
 /// Requires features, in place of those required before.

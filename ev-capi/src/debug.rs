@@ -94,13 +94,15 @@ pub(crate) fn is_on() -> bool {
     event_debug_mode_on_.load(Ordering::Relaxed) != 0
 }
 
-/// From now on it is too late to turn debug mode on.
+/// From now on it is too late to turn debug mode on. Only the first call writes: this is called often, and by all threads.
 #[inline]
 pub(crate) fn freeze() {
-    TOO_LATE.store(true, Ordering::Relaxed);
+    if !TOO_LATE.load(Ordering::Relaxed) {
+        TOO_LATE.store(true, Ordering::Relaxed);
+    }
 }
 
-/// The event is set up.
+/// The event is set up, which comes before all else that is done with it.
 #[inline]
 pub(crate) fn assigned(ev: *const event) {
     freeze();
@@ -128,7 +130,6 @@ fn note_assigned(ev: *const event) {
 /// The memory is no event any more.
 #[inline]
 pub(crate) fn unassigned(ev: *const event) {
-    freeze();
     if is_on() {
         with_map(|map| map.remove(&ev.addr()));
     }
@@ -137,7 +138,6 @@ pub(crate) fn unassigned(ev: *const event) {
 /// The event is added; fatal if it was not set up.
 #[inline]
 pub(crate) fn added(ev: *const event) {
-    freeze();
     if is_on() && !change(ev, State::Added) {
         complain("event_debug_note_add_: noting an add on a non-setup event", ev);
     }
@@ -146,7 +146,6 @@ pub(crate) fn added(ev: *const event) {
 /// The event is not added any more; fatal if it was not set up.
 #[inline]
 pub(crate) fn deleted(ev: *const event) {
-    freeze();
     if is_on() && !change(ev, State::SetUp) {
         complain("event_debug_note_del_: noting a del on a non-setup event", ev);
     }

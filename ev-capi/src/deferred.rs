@@ -11,14 +11,18 @@ use ev_core::engine::{Spec, Target};
 use ev_core::{Causes, Error, EventKey, Persistence};
 
 use crate::abi::{
-    CLOSURE_EVENT, CLOSURE_FINALIZE, CLOSURE_SELF, EVLIST_ACTIVE, EVLIST_FINALIZING, SelfCallback, event_callback,
+    CLOSURE_EVENT, CLOSURE_FINALIZE, CLOSURE_SELF, EVLIST_ACTIVE, EVLIST_FINALIZING, EVLIST_INIT, SelfCallback,
+    event_callback,
 };
 use crate::base::{Locked, State, event_base};
-use crate::compat;
+use crate::event::event_at;
+use crate::{compat, debug};
 
 impl State {
-    /// The key of a deferred callback; the engine gets to know it if it does not.
-    fn known_callback(&mut self, callback: &event_callback) -> Result<EventKey, Error> {
+    /// The key of an event or a deferred callback that is to become active; the engine gets to know it if it does not, as
+    /// one that waits for nothing.
+    pub(crate) fn known_callback(&mut self, callback: &event_callback) -> Result<EventKey, Error> {
+        self.check_priority(callback);
         if let Some(key) = EventKey::from_bits(callback.key.get()) {
             return Ok(key);
         }
@@ -27,10 +31,11 @@ impl State {
         self.introduce(callback, &spec)
     }
 
-    /// Makes a deferred callback active, with a bound on how many are in one turn if it is `put_off`. Answers 1 if it was
-    /// not active.
+    /// Makes a deferred callback active. Answers 1 if it was not, not even from the next turn on; if it was that, and is to
+    /// be called now, it is.
     fn schedule(&mut self, callback: &event_callback, how: How) -> c_int {
-        if callback.evcb_flags.get() & (EVLIST_FINALIZING | EVLIST_ACTIVE) != 0 {
+        let flags = &callback.evcb_flags;
+        if flags.get() & EVLIST_FINALIZING != 0 {
             return 0;
         }
         let Ok(key) = self.known_callback(callback) else {
@@ -41,32 +46,61 @@ impl State {
             How::WithinBounds => self.engine.defer_event(key),
         };
         debug_assert!(activated.is_ok(), "the key is known");
-        callback.evcb_flags.set(callback.evcb_flags.get() | EVLIST_ACTIVE);
+        let was_active = flags.get() & EVLIST_ACTIVE != 0;
+        flags.set(flags.get() | EVLIST_ACTIVE);
         self.wake_if_needed();
-        1
+        c_int::from(!was_active)
     }
 
-    fn cancel(&mut self, callback: &event_callback) {
-        if callback.evcb_flags.get() & EVLIST_FINALIZING == 0 {
-            self.drop_key(callback);
-            callback.evcb_flags.set(callback.evcb_flags.get() & !EVLIST_ACTIVE);
+    /// Lets a deferred callback or an event be neither pending nor active, unless it is to be finalized.
+    ///
+    /// # Safety
+    ///
+    /// It was set up, and is alive.
+    pub(crate) unsafe fn cancel(&mut self, callback: *const event_callback) {
+        // SAFETY: as the caller promises.
+        let head = unsafe { callback_at(callback) };
+        let flags = &head.evcb_flags;
+        if flags.get() & EVLIST_FINALIZING != 0 {
+            return;
         }
+        if flags.get() & EVLIST_INIT == 0 {
+            self.drop_key(head);
+            flags.set(flags.get() & !EVLIST_ACTIVE);
+            return;
+        }
+        // SAFETY: the head of an event is its first field, and only events are set up as such.
+        let event = unsafe { event_at(callback.cast()) };
+        // A kernel that refuses to forget the descriptor does not keep the event from being over.
+        let _ = self.delete(event);
+        debug::deleted(event);
     }
 
-    /// Cancels a deferred callback and has it called once more, by another function.
-    fn finalize_callback(&mut self, callback: &event_callback, function: SelfCallback) {
-        self.cancel(callback);
-        callback.evcb_function.set(function as *mut c_void);
-        callback.evcb_closure.set(CLOSURE_FINALIZE);
-        if self.finalize(callback).is_ok() {
-            self.wake_if_needed();
+    /// Cancels a deferred callback or an event and has it called once more, by another function.
+    ///
+    /// # Safety
+    ///
+    /// As for `cancel`.
+    unsafe fn finalize_callback(&mut self, callback: *const event_callback, function: SelfCallback) {
+        // SAFETY: as the caller promises.
+        unsafe { self.cancel(callback) };
+        // SAFETY: as above.
+        let head = unsafe { callback_at(callback) };
+        if let Err(error) = self.finalize(head) {
+            Locked::refuse("event_callback_finalize_", error);
+            return;
         }
+        head.evcb_function.set(function as *mut c_void);
+        head.evcb_closure.set(CLOSURE_FINALIZE);
+        self.wake_if_needed();
     }
 }
 
+/// When a deferred callback is to be called.
 #[derive(Clone, Copy, Debug)]
 enum How {
     Now,
+    /// In the next turn if many are to be in this one.
     WithinBounds,
 }
 
@@ -166,7 +200,7 @@ pub unsafe extern "C" fn event_callback_activate_(base: *mut event_base, callbac
 }
 
 unsafe fn schedule(base: *mut event_base, callback: *mut event_callback, how: How) -> c_int {
-    let base = if base.is_null() { compat::current_base() } else { base };
+    let base = compat::or_current(base);
     // SAFETY: the callers' callers promise that it is alive.
     let mut base = unsafe { Locked::new(base) };
     // SAFETY: the callers' callers vouch for it.
@@ -180,11 +214,11 @@ unsafe fn schedule(base: *mut event_base, callback: *mut event_callback, how: Ho
 /// `base` is null or alive; `callback` was set up.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn event_callback_cancel_(base: *mut event_base, callback: *mut event_callback) -> c_int {
-    let base = if base.is_null() { compat::current_base() } else { base };
+    let base = compat::or_current(base);
     // SAFETY: the caller promises that it is alive.
     let mut base = unsafe { Locked::new(base) };
     // SAFETY: the caller vouches for it.
-    base.cancel(unsafe { callback_at(callback) });
+    unsafe { base.cancel(callback) };
     0
 }
 
@@ -203,10 +237,11 @@ pub unsafe extern "C" fn event_callback_finalize_(
     // SAFETY: the caller promises that it is alive.
     let mut base = unsafe { Locked::new(base) };
     // SAFETY: the caller vouches for it.
-    base.finalize_callback(unsafe { callback_at(callback) }, function);
+    unsafe { base.finalize_callback(callback, function) };
 }
 
-/// Takes deferred callbacks back and has `function` called once, in place of the one that is running or of the first.
+/// Takes deferred callbacks back and has `function` called once, in place of the one that is running or of the first. Does
+/// nothing if there are none.
 ///
 /// # Safety
 ///
@@ -219,27 +254,25 @@ pub unsafe extern "C" fn event_callback_finalize_many_(
     callbacks: *const *mut event_callback,
     function: SelfCallback,
 ) -> c_int {
-    let base = if base.is_null() { compat::current_base() } else { base };
+    let count = usize::try_from(count).unwrap_or(0);
+    if count == 0 {
+        return 0;
+    }
+    let base = compat::or_current(base);
     // SAFETY: the caller promises that it is alive.
     let mut base = unsafe { Locked::new(base) };
     // SAFETY: the caller gives that many.
-    let callbacks = unsafe { slice::from_raw_parts(callbacks, count as usize) };
-    let running = callbacks.iter().find(|&&callback| ptr::eq(callback, base.current));
-    let last = running.or(callbacks.first());
-    for &callback in callbacks {
-        // SAFETY: the caller vouches for it.
-        let head = unsafe { callback_at(callback) };
-        if Some(&callback) == running {
-            base.finalize_callback(head, function);
+    let callbacks = unsafe { slice::from_raw_parts(callbacks, count) };
+    let running = callbacks.iter().position(|&callback| ptr::eq(callback, base.current));
+    let last = running.unwrap_or(0);
+    for (place, &callback) in callbacks.iter().enumerate() {
+        if place == last {
+            // SAFETY: the caller vouches for it.
+            unsafe { base.finalize_callback(callback, function) };
         } else {
-            base.cancel(head);
+            // SAFETY: as above.
+            unsafe { base.cancel(callback) };
         }
-    }
-    if running.is_none()
-        && let Some(&callback) = last
-    {
-        // SAFETY: as above.
-        base.finalize_callback(unsafe { callback_at(callback) }, function);
     }
     0
 }

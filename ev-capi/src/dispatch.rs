@@ -8,11 +8,11 @@ use std::mem;
 use std::ptr;
 
 use ev_core::engine::{Deadline, Taken};
-use ev_core::{Causes, SameDuration};
+use ev_core::{Causes, EventKey, SameDuration};
 
 use crate::abi::{
     CLOSURE_EVENT_FINALIZE_FREE, CLOSURE_FINALIZE, CLOSURE_PERSIST, CLOSURE_SELF, CLOSURE_SIGNAL, EV_PERSIST,
-    EV_TIMEOUT, EVLIST_ACTIVE, EventCallback, FinalizeCallback, SelfCallback, event, event_callback,
+    EV_TIMEOUT, EVLIST_ACTIVE, EVLIST_FINALIZING, EventCallback, FinalizeCallback, SelfCallback, event, event_callback,
 };
 use crate::base::{Callback, Locked, State};
 use crate::event::event_at;
@@ -49,7 +49,12 @@ impl Locked {
         {
             let repeats = self.engine.take_repeats();
             // A finalizer's payload comes back: the engine has forgotten it already.
-            let _ = self.engine.finish(fired.key(), Callback(callback));
+            let is_final = self.engine.finish(fired.key(), Callback(callback)).is_some();
+            if is_stale(callback, fired.key(), is_final) {
+                // One that is forgotten is not there to be removed.
+                let _ = self.engine.remove(fired.key());
+                continue;
+            }
             let call = self.take(callback, fired.causes(), repeats);
             self.call(callback, &call);
             self.callback_returned();
@@ -151,27 +156,40 @@ impl Locked {
     }
 }
 
+/// Whether what has become active was set up again since (invariant 2 of `base`).
+fn is_stale(callback: *const event_callback, key: EventKey, is_final: bool) -> bool {
+    // SAFETY: what is active is alive: its owner would have deleted it first (invariant 2).
+    let head = unsafe { &*callback };
+    if is_final {
+        head.evcb_flags.get() & EVLIST_FINALIZING == 0
+    } else {
+        head.key.get() != key.to_bits()
+    }
+}
+
 /// Calls the function of a deferred callback, or a finalizer.
 ///
 /// # Safety
 ///
 /// The structure is alive, and the function of the kind that `closure` says.
 unsafe fn call_with_itself(callback: *mut event_callback, function: *mut c_void, arg: *mut c_void, closure: u8) {
-    if function.is_null() {
-        return;
-    }
     if closure <= CLOSURE_FINALIZE {
-        // SAFETY: these two kinds are told the callback's structure.
-        let function = unsafe { mem::transmute::<*mut c_void, SelfCallback>(function) };
-        // SAFETY: who stored the function promised that it may be called like this.
-        return unsafe { function(callback, arg) };
+        // SAFETY: these two kinds are told the callback's structure, or they are null.
+        let function = unsafe { mem::transmute::<*mut c_void, Option<SelfCallback>>(function) };
+        if let Some(function) = function {
+            // SAFETY: who stored the function promised that it may be called like this.
+            unsafe { function(callback, arg) };
+        }
+        return;
     }
     let ev = callback.cast::<event>();
     debug::unassigned(ev);
-    // SAFETY: the other two kinds are told the event's structure.
-    let function = unsafe { mem::transmute::<*mut c_void, FinalizeCallback>(function) };
-    // SAFETY: who stored the function promised that it may be called like this.
-    unsafe { function(ev, arg) };
+    // SAFETY: the other two kinds are told the event's structure, or they are null.
+    let function = unsafe { mem::transmute::<*mut c_void, Option<FinalizeCallback>>(function) };
+    if let Some(function) = function {
+        // SAFETY: who stored the function promised that it may be called like this.
+        unsafe { function(ev, arg) };
+    }
     if closure == CLOSURE_EVENT_FINALIZE_FREE {
         // SAFETY: `event_free_finalize` takes only what `event_new` made, and nobody uses it any more.
         unsafe { mm::free(ev.cast()) };

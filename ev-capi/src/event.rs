@@ -58,7 +58,7 @@ pub unsafe extern "C" fn event_assign(
     callback: Option<EventCallback>,
     arg: *mut c_void,
 ) -> c_int {
-    let base = if base.is_null() { compat::current_base() } else { base };
+    let base = compat::or_current(base);
     let arg = if arg == event_self_cbarg() { ev.cast() } else { arg };
     if events & EV_SIGNAL == 0 {
         debug::check_nonblocking(fd);

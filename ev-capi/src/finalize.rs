@@ -1,9 +1,9 @@
 //! Finalizers: functions that are called when nothing uses an event any more.
 
 use std::ffi::{c_int, c_uint, c_void};
+use std::ptr;
 
-use ev_core::engine::{Spec, Target};
-use ev_core::{Error, Persistence};
+use ev_core::Error;
 
 use crate::abi::{
     CLOSURE_EVENT_FINALIZE, CLOSURE_EVENT_FINALIZE_FREE, EV_FINALIZE, EVLIST_ACTIVE, EVLIST_FINALIZING,
@@ -15,17 +15,19 @@ use crate::event::event_at;
 use crate::log::warnx;
 
 impl State {
-    /// Has the callback called once more, as what its closure says now, and then not known any more.
+    /// Lets an event or a deferred callback be neither pending nor active, and has it called once more, by what its function
+    /// and closure are by then; the engine does not know it any more. On failure nothing has changed.
     pub(crate) fn finalize(&mut self, callback: &event_callback) -> Result<(), Error> {
         let flags = &callback.evcb_flags;
         if flags.get() & EVLIST_FINALIZING != 0 {
             return Ok(());
         }
-        self.drop_key(callback);
-        let mut spec = Spec::new(Target::None, Persistence::Once);
-        spec.priority = Some(callback.evcb_pri.get());
-        let key = self.introduce(callback, &spec)?;
+        let key = self.known_callback(callback)?;
+        // A kernel that refuses to forget the descriptor does not keep the event from being over.
         self.engine.finalize(key, |_| Callback(callback))?;
+        if ptr::eq(self.current, callback) {
+            self.calls_left = 0;
+        }
         callback.key.set(0);
         flags.set(flags.get() & !(EVLIST_INSERTED | EVLIST_TIMEOUT) | EVLIST_ACTIVE | EVLIST_FINALIZING);
         Ok(())
@@ -42,26 +44,26 @@ unsafe fn finalize(ev: *mut event, callback: Option<FinalizeCallback>, closure: 
     }
     // SAFETY: the callers' callers promise that it is alive.
     let mut base = unsafe { Locked::new(base) };
-    let is_first = !event.has(EVLIST_FINALIZING);
-    if is_first {
-        // A kernel that refuses to forget the descriptor does not keep the event from being over.
-        let _ = base.delete(event);
-        debug::deleted(ev);
-    }
     let head = &event.ev_evcallback;
-    head.evcb_function
-        .set(callback.map_or(std::ptr::null_mut(), |callback| callback as *mut c_void));
-    head.evcb_closure.set(closure);
-    event.ev_res.set(EV_FINALIZE);
-    if let Err(error) = base.finalize(head) {
-        return Locked::refuse("event_finalize", error);
+    if !event.has(EVLIST_FINALIZING) {
+        // Only what is not added can fail below: there has to be room for it.
+        debug::deleted(ev);
+        if let Err(error) = base.finalize(head) {
+            return Locked::refuse("event_finalize", error);
+        }
+        event.ev_res.set(EV_FINALIZE);
     }
+    // As in libevent, a second call replaces the finalizer.
+    head.evcb_function
+        .set(callback.map_or(ptr::null_mut(), |callback| callback as *mut c_void));
+    head.evcb_closure.set(closure);
     base.wake_if_needed();
     0
 }
 
 /// Deletes an event without waiting, and has `callback` called by the loop when the event's own function does not run any
-/// more: 0, or -1 without a base. Until then the event cannot be added or activated.
+/// more: 0, or -1 without a base or, unlike libevent, without memory; then nothing has changed. Until `callback` is called
+/// the event cannot be added or activated. Null stands for a function that does nothing.
 ///
 /// # Safety
 ///

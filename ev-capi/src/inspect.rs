@@ -6,7 +6,7 @@ use std::num::NonZeroU8;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use ev_core::backend;
+use ev_core::{EventKey, backend};
 
 use crate::abi::{
     EV_CLOSED, EV_ET, EV_IO, EV_PERSIST, EV_READ, EV_SIGNAL, EV_TIMEOUT, EV_WRITE, EVLIST_INIT, event, event_callback,
@@ -117,7 +117,7 @@ pub unsafe extern "C" fn event_base_priority_init(base: *mut event_base, priorit
 /// `base` is null or alive.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn event_base_get_npriorities(base: *mut event_base) -> c_int {
-    let base = if base.is_null() { compat::current_base() } else { base };
+    let base = compat::or_current(base);
     // SAFETY: the caller promises that it is alive.
     c_int::from(unsafe { Locked::new(base) }.engine.priorities())
 }
@@ -325,29 +325,27 @@ pub unsafe extern "C" fn event_base_active_by_fd(base: *mut event_base, fd: c_in
     // SAFETY: the caller promises that it is alive.
     let mut base = unsafe { Locked::new(base) };
     let by_timeout = events & EV_TIMEOUT != 0;
-    let hits: Vec<*const event> = if by_timeout {
+    let keys: Vec<EventKey> = if by_timeout {
         let has_deadline = |&key: &_| base.engine.deadline(key).is_ok_and(|deadline| deadline.is_some());
-        let timed = base.engine.keys_by_place().filter(has_deadline);
-        timed
-            .filter_map(|key| base.callback_of(key))
-            .map(<*const event_callback>::cast)
-            .collect()
+        base.engine.keys_by_place().filter(has_deadline).collect()
     } else {
-        let keys = base.engine.keys_on(fd);
-        keys.filter_map(|key| base.callback_of(key))
-            .map(<*const event_callback>::cast)
-            .collect()
+        base.engine.keys_on(fd).collect()
     };
-    for ev in hits {
+    for key in keys {
+        let Some(callback) = base.callback_of(key) else {
+            continue;
+        };
         // SAFETY: what the engine knows is alive (invariant 2), and only events have descriptors or deadlines.
-        let event = unsafe { event_at(ev) };
+        let event = unsafe { event_at(callback.cast()) };
         let result = if by_timeout {
             EV_TIMEOUT
         } else {
             event.ev_events & events & EV_IO
         };
         if event.ev_fd == fd && result != 0 {
-            base.activate(event, result, 1);
+            // The engine knows it, so that nothing is needed that there might not be.
+            let activated = base.activate(event, result, 1);
+            debug_assert!(activated.is_ok(), "the key is known");
         }
     }
     base.wake_if_needed();

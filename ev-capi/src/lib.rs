@@ -24,7 +24,7 @@
 //!   late, the event is deleted and called with what it waited for.
 //! - `event_base_priority_init` refuses to take away a priority that a pending event has.
 //! - The signals that tell of a fault of the program itself, `SIGSEGV` and the like, cannot be watched.
-//! - Running out of memory ends the program in more places.
+//! - Running out of memory ends the program in more places, which the README lists.
 #![expect(
     non_camel_case_types,
     reason = "the structures have the names that C programs know them by"

@@ -1,30 +1,32 @@
 //! Making and freeing bases, and making them usable after `fork`.
 
+use std::array;
 use std::ffi::{CStr, c_int};
+use std::io;
+use std::mem::MaybeUninit;
 use std::num::NonZeroU8;
 use std::ptr;
 
 use ev_core::backend::Backend;
 use ev_core::engine::{Engine, Held, RawChanges, RunMode, Step};
-use ev_core::{Error, SignalMethod, Time};
+use ev_core::{Error, EventKey, SignalMethod, Time};
 
-use crate::abi::{EVLIST_ACTIVE, EVLIST_INIT};
 use crate::base::{Locked, State, event_base};
 use crate::config::{self, event_config};
-use crate::event::event_at;
 use crate::evthread::{self, Condition, Lock};
 use crate::inspect::release_methods;
 use crate::log::{msg, warn, warnx};
-use crate::{compat, debug};
+use crate::{compat, debug, mm};
 
-/// A base with the default settings; null with a warning if there is no backend or no memory.
+/// A base with the default settings; see `event_base_new_with_config`.
 #[unsafe(no_mangle)]
 pub extern "C" fn event_base_new() -> *mut event_base {
     // SAFETY: null stands for no settings.
     unsafe { event_base_new_with_config(ptr::null()) }
 }
 
-/// A base with these settings, none if null; null with a warning if no backend fits or there is no memory.
+/// A base with these settings, none if null; null with a warning if no backend fits or there is no memory for the base
+/// itself. Of what is made for it after that some ends the process if there is no memory, see the README.
 ///
 /// # Safety
 ///
@@ -36,17 +38,19 @@ pub unsafe extern "C" fn event_base_new_with_config(cfg: *const event_config) ->
     let default = event_config::default();
     // SAFETY: as the caller promises.
     let config = unsafe { config::or_default(cfg, &default) };
+    // The first of all allocations: a program that has no memory at all gets an answer.
+    let Some(memory) = mm::boxed(MaybeUninit::uninit()) else {
+        warn!(io::Error::from_raw_os_error(libc::ENOMEM) => "event_base_new_with_config: calloc");
+        return ptr::null_mut();
+    };
     match open(config) {
-        Ok(base) => Box::into_raw(Box::new(base)),
-        Err(Error::Open(_)) => {
-            warnx!("event_base_new_with_config: no event mechanism available");
-            ptr::null_mut()
-        }
+        Ok(base) => return Box::into_raw(Box::write(memory, base)),
+        Err(Error::Open(_)) => warnx!("event_base_new_with_config: no event mechanism available"),
         Err(error) => {
-            warn!(std::io::Error::from(error) => "event_base_new_with_config: Unable to make base notifiable.");
-            ptr::null_mut()
+            warn!(io::Error::from(error) => "event_base_new_with_config: Unable to make base notifiable.");
         }
     }
+    ptr::null_mut()
 }
 
 fn open(config: &event_config) -> Result<event_base, Error> {
@@ -120,7 +124,7 @@ enum Finalizers {
 }
 
 unsafe fn free(base: *mut event_base, finalizers: Finalizers) {
-    let base = if base.is_null() { compat::current_base() } else { base };
+    let base = compat::or_current(base);
     if base.is_null() {
         warnx!("event_base_free_: no base to free");
         return;
@@ -139,26 +143,26 @@ unsafe fn free(base: *mut event_base, finalizers: Finalizers) {
     drop(unsafe { Box::from_raw(base) });
 }
 
+/// How many events are forgotten at a time: a number that lies on the stack, as there may be no memory for a list.
+const BATCH: usize = 1024;
+
 impl State {
     /// Lets all events and deferred callbacks be neither pending nor active, but for finalizers.
     pub(crate) fn forget_events(&mut self) {
-        let keys: Vec<_> = self.engine.keys().collect();
-        for key in keys {
-            let Some(callback) = self.callback_of(key) else {
-                continue;
-            };
-            // SAFETY: what the engine knows is alive (invariant 2).
-            let head = unsafe { &*callback };
-            if head.evcb_flags.get() & EVLIST_INIT == 0 {
-                self.drop_key(head);
-                head.evcb_flags.set(head.evcb_flags.get() & !EVLIST_ACTIVE);
-                continue;
+        while !self.engine.is_empty() {
+            for key in self.some_keys().into_iter().flatten() {
+                match self.callback_of(key) {
+                    // SAFETY: what the engine knows is alive (invariant 2).
+                    Some(callback) => unsafe { self.cancel(callback) },
+                    None => drop(self.engine.remove(key)),
+                }
             }
-            // SAFETY: the head of an event is its first field, and only events are set up as such.
-            let event = unsafe { event_at(callback.cast()) };
-            self.forget(event);
-            debug::deleted(event);
         }
+    }
+
+    fn some_keys(&self) -> [Option<EventKey>; BATCH] {
+        let mut keys = self.engine.keys();
+        array::from_fn(|_| keys.next())
     }
 }
 

@@ -125,24 +125,9 @@ macro_rules! ensure {
 
 pub(crate) use {debug_ as debug, ensure, msg, warn_ as warn, warnx};
 
-/// For the functions with a format, which are in C: hands a message over.
-///
-/// # Safety
-/// `text` is a C string.
+/// For the functions with a format, which are in C: ends the process after the last message.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn ev_capi_log(severity: c_int, text: *const c_char) {
-    // SAFETY: The caller passed a C string.
-    deliver(severity, unsafe { CStr::from_ptr(text) });
-}
-
-/// For the functions with a format, which are in C: hands the last message over and ends the process.
-///
-/// # Safety
-/// `text` is a C string.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn ev_capi_fatal(code: c_int, text: *const c_char) -> ! {
-    // SAFETY: The caller passed a C string.
-    deliver(Severity::Error as c_int, unsafe { CStr::from_ptr(text) });
+pub extern "C" fn ev_capi_die(code: c_int) -> ! {
     die(code)
 }
 
@@ -151,7 +136,8 @@ unsafe extern "C" {
     fn vsnprintf(buffer: *mut c_char, size: usize, format: *const c_char, arguments: *mut c_void) -> c_int;
 }
 
-/// Says something by C's rules: a format, which may be null, its arguments, and the system's error or null.
+/// Says something by C's rules: a format, which may be null, its arguments, and the system's error or null. What is to be
+/// said while debugging messages are on is not said while they are off.
 ///
 /// # Safety
 /// The strings are C strings, and the `va_list` has what the format asks for.

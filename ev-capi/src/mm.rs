@@ -17,7 +17,8 @@ static MALLOC: FunctionCell<Malloc> = FunctionCell::none();
 static REALLOC: FunctionCell<Realloc> = FunctionCell::none();
 static FREE: FunctionCell<Free> = FunctionCell::none();
 
-/// What `malloc` promises on the systems we run on; `event_set_mem_functions` asks the same of its functions.
+/// The alignment that `malloc` promises on the systems we run on of blocks that are not smaller;
+/// `event_set_mem_functions` asks the same of its functions.
 const ALIGN: usize = 16;
 
 /// Replaces the functions that the library allocates with; libc's stand in for those that are null.
@@ -89,6 +90,20 @@ pub(crate) unsafe fn free(memory: *mut c_void) {
     }
 }
 
+/// A box; `None` if there is no memory for it, of which `Box::new` would end the process.
+pub(crate) fn boxed<T>(value: T) -> Option<Box<T>> {
+    const { assert!(size_of::<T>() > 0) };
+    // SAFETY: The size is not zero.
+    let memory = unsafe { std::alloc::alloc(Layout::new::<T>()) }.cast::<T>();
+    if memory.is_null() {
+        return None;
+    }
+    // SAFETY: The memory has this size and alignment, and is nobody else's.
+    unsafe { memory.write(value) };
+    // SAFETY: It was allocated as a box is, and holds a value.
+    Some(unsafe { Box::from_raw(memory) })
+}
+
 /// libevent's malloc, which the libraries on top of it use too: null for no bytes.
 #[unsafe(no_mangle)]
 pub extern "C" fn event_mm_malloc_(size: usize) -> *mut c_void {
@@ -147,19 +162,19 @@ struct ProgramsFunctions;
 #[global_allocator]
 static ALLOCATOR: ProgramsFunctions = ProgramsFunctions;
 
-// SAFETY: The functions behave as malloc, realloc and free, by the promise of who set them, so blocks have the size
-// asked for, do not overlap and live until they are freed. `over_aligned` makes blocks of a greater alignment.
+// SAFETY: The functions behave as malloc, realloc and free, by the promise of who set them, so blocks have at least the
+// size asked for, do not overlap and live until they are freed. `aligning` and `over_aligned` see to the alignment.
 unsafe impl GlobalAlloc for ProgramsFunctions {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if layout.align() <= ALIGN {
-            return alloc(layout.size()).cast();
+            return alloc(aligning(layout.size(), layout)).cast();
         }
         over_aligned(layout)
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         if layout.align() <= ALIGN {
-            return alloc_zeroed(1, layout.size()).cast();
+            return alloc_zeroed(1, aligning(layout.size(), layout)).cast();
         }
         let block = over_aligned(layout);
         if !block.is_null() {
@@ -183,7 +198,7 @@ unsafe impl GlobalAlloc for ProgramsFunctions {
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         if layout.align() <= ALIGN {
             // SAFETY: The block is what `alloc` returned, and its owner takes the new one for it.
-            return unsafe { realloc(block.cast(), size) }.cast();
+            return unsafe { realloc(block.cast(), aligning(size, layout)) }.cast();
         }
         // SAFETY: The caller promises that `size`, rounded up to the alignment, does not overflow.
         let new_layout = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
@@ -196,6 +211,12 @@ unsafe impl GlobalAlloc for ProgramsFunctions {
         }
         new
     }
+}
+
+/// How much to allocate for that many bytes to have them aligned: `malloc` aligns no better than what fits into the size
+/// needs.
+fn aligning(size: usize, layout: Layout) -> usize {
+    size.max(layout.align())
 }
 
 /// A block of an alignment above [`ALIGN`]: somewhere in a larger one, whose address lies in the word in front.
@@ -286,6 +307,53 @@ mod tests {
                 unsafe { ALLOCATOR.dealloc(block, Layout::from_size_align(2 * size, align).unwrap()) };
             }
         }
+    }
+
+    #[test]
+    fn small_blocks_have_their_alignment() {
+        /// Aligns only what needs it by its size.
+        unsafe extern "C" fn malloc(size: usize) -> *mut c_void {
+            let skipped = if size < ALIGN { ALIGN / 2 } else { 0 };
+            // SAFETY: malloc may be called with every size.
+            let memory = unsafe { libc::malloc(size + skipped) };
+            // SAFETY: That much was allocated in addition; nothing in this process gives any of it back.
+            unsafe { memory.byte_add(skipped) }
+        }
+        unsafe extern "C" fn realloc(_memory: *mut c_void, size: usize) -> *mut c_void {
+            // SAFETY: As the caller promises.
+            unsafe { malloc(size) }
+        }
+        unsafe extern "C" fn free(_memory: *mut c_void) {}
+        let output = in_child("mm::tests::small_blocks_have_their_alignment", || {
+            event_set_mem_functions(Some(malloc), Some(realloc), Some(free));
+            let layout = Layout::from_size_align(ALIGN / 2, ALIGN).unwrap();
+            // SAFETY: The size is not zero.
+            let blocks = [unsafe { ALLOCATOR.alloc(layout) }, unsafe {
+                ALLOCATOR.alloc_zeroed(layout)
+            }];
+            // SAFETY: The block has this layout.
+            let resized = unsafe { ALLOCATOR.realloc(blocks[0], layout, 1) };
+            event_set_mem_functions(None, None, None);
+            for block in [blocks[0], blocks[1], resized] {
+                assert!(block.addr().is_multiple_of(ALIGN));
+            }
+        });
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+
+    #[test]
+    fn a_box_that_does_not_fit_is_none() {
+        unsafe extern "C" fn malloc(_size: usize) -> *mut c_void {
+            ptr::null_mut()
+        }
+        let output = in_child("mm::tests::a_box_that_does_not_fit_is_none", || {
+            assert_eq!(boxed(7).as_deref(), Some(&7));
+            event_set_mem_functions(Some(malloc), None, None);
+            let lacking = boxed(7);
+            event_set_mem_functions(None, None, None);
+            assert_eq!(lacking, None);
+        });
+        assert!(output.status.success(), "{}", stderr(&output));
     }
 
     #[test]

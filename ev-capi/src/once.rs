@@ -5,13 +5,14 @@ use std::ffi::{c_int, c_short, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
 
+use ev_core::Error;
 use libc::timeval;
 
 use crate::abi::{EV_IO, EV_PERSIST, EV_SIGNAL, EV_TIMEOUT, EventCallback, event};
 use crate::base::{Locked, State, event_base};
-use crate::debug;
-use crate::event::{event_add, event_assign, event_at};
+use crate::event::event_assign;
 use crate::time::is_set;
+use crate::{debug, mm};
 
 /// An event of the library's own, and what is called when it fires.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ pub(crate) struct Once {
 }
 
 /// Calls a function once: when the descriptor is ready or, which may be all that is asked for, after a time. -1 for what
-/// cannot be waited for like this, and where `event_add` fails.
+/// cannot be waited for like this, where `event_add` fails, and if there is no memory.
 ///
 /// # Safety
 ///
@@ -47,39 +48,35 @@ pub unsafe extern "C" fn event_base_once(
         wanted if wanted & EV_IO != 0 => (fd, wanted & EV_IO),
         _ => return -1,
     };
-    let record = Box::new(Once {
+    let record = mm::boxed(Once {
         event: MaybeUninit::uninit(),
         callback,
         arg,
         place: Cell::new(0),
     });
-    let record = Box::into_raw(record);
+    let Some(record) = record.map(Box::into_raw) else {
+        return -1;
+    };
     // SAFETY: the record was made above.
     let ev = unsafe { &raw mut (*record).event }.cast::<event>();
     // SAFETY: the event is memory of the record's; the caller vouches for the base.
     unsafe { event_assign(ev, base, fd, wanted, Some(fire), record.cast()) };
     // SAFETY: the caller promises a base that is alive.
-    let mut locked = unsafe { Locked::new(base) };
-    // SAFETY: the record was made above.
-    unsafe { locked.keep(record) };
+    let mut base = unsafe { Locked::new(base) };
     // SAFETY: the caller gives null or a time.
-    let at_once = wanted == 0 && !unsafe { tv.as_ref() }.is_some_and(is_set);
-    if at_once {
-        // SAFETY: the event was assigned above.
-        locked.activate(unsafe { event_at(ev) }, EV_TIMEOUT, 1);
-        locked.wake_if_needed();
-        return 0;
+    let tv = unsafe { tv.as_ref() };
+    // SAFETY: the record was made above, and its event assigned.
+    match unsafe { base.start(record, tv) } {
+        Ok(()) => {
+            base.wake_if_needed();
+            0
+        }
+        Err(error) => {
+            // SAFETY: it was not kept.
+            unsafe { free(record) };
+            Locked::refuse("event_base_once", error)
+        }
     }
-    drop(locked);
-    // SAFETY: the event was assigned above; the caller vouches for the time.
-    if unsafe { event_add(ev, tv) } == 0 {
-        return 0;
-    }
-    // SAFETY: the caller promises a base that is alive.
-    let mut locked = unsafe { Locked::new(base) };
-    // SAFETY: the record was kept above, and its event is not added.
-    unsafe { locked.release(record) };
-    -1
 }
 
 /// The function of these events.
@@ -103,13 +100,27 @@ unsafe extern "C" fn fire(fd: c_int, events: c_short, record: *mut c_void) {
 }
 
 impl State {
+    /// Adds a record's event, or makes it active if a timeout of no length is all that it waits for, and keeps the record
+    /// until the event is called. On failure neither has happened.
+    ///
     /// # Safety
     ///
-    /// The record is alive and was not kept before.
-    unsafe fn keep(&mut self, record: *mut Once) {
+    /// The record is alive and was not kept before, and its event is assigned.
+    unsafe fn start(&mut self, record: *mut Once, tv: Option<&timeval>) -> Result<(), Error> {
+        self.once.try_reserve(1).map_err(|_| Error::OutOfMemory)?;
         // SAFETY: the caller promises that it is alive.
-        unsafe { &*record }.place.set(self.once.len());
+        let Once { event, place, .. } = unsafe { &*record };
+        // SAFETY: the caller promises that it is assigned.
+        let event = unsafe { event.assume_init_ref() };
+        if event.wants(EV_IO) || tv.is_some_and(is_set) {
+            let deadline = tv.map(|tv| self.deadline(self.now(), tv));
+            self.add(event, deadline)?;
+        } else {
+            self.activate(event, EV_TIMEOUT, 1)?;
+        }
+        place.set(self.once.len());
         self.once.push(record);
+        Ok(())
     }
 
     /// Takes a record out of the list and frees it.

@@ -68,7 +68,7 @@ fn now_of_day() -> timeval {
 /// `base` is null or alive, `tv` may be written to.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn event_base_gettimeofday_cached(base: *mut event_base, tv: *mut timeval) -> c_int {
-    let base = if base.is_null() { compat::current_base() } else { base };
+    let base = compat::or_current(base);
     // SAFETY: the caller promises a base that is alive, and so does who made one the current one.
     let time = unsafe { cached_time_of_day(base) }.unwrap_or_else(now_of_day);
     // SAFETY: the caller gives room for a time.
@@ -97,7 +97,7 @@ unsafe fn cached_time_of_day(base: *mut event_base) -> Option<timeval> {
 /// `base` is null or alive.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn event_base_update_cache_time(base: *mut event_base) -> c_int {
-    let base = if base.is_null() { compat::current_base() } else { base };
+    let base = compat::or_current(base);
     if base.is_null() {
         return -1;
     }

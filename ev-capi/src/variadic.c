@@ -6,16 +6,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* event2/event.h's severities. */
 enum { LOG_DEBUG, LOG_MSG, LOG_WARN, LOG_ERR };
 
 /* src/log.rs */
-extern unsigned event_debug_logging_mask_;
-void ev_capi_log(int severity, const char *text);
-_Noreturn void ev_capi_fatal(int code, const char *text);
+void event_logv_(int severity, const char *error, const char *format, va_list arguments);
+_Noreturn void ev_capi_die(int code);
 
 /* Unlike vsnprintf it makes of no room 0, and ends the text also where it fails: by a NUL in the last byte. */
 int ev_capi_vsnprintf(char *buffer, size_t size, const char *format, va_list arguments)
@@ -40,96 +38,56 @@ int ev_capi_snprintf(char *buffer, size_t size, const char *format, ...)
 	return length;
 }
 
-/* A message: cut where it is full, and without the error if there is no room for a character of it. */
-struct message {
-	char text[1024];
-};
-
-static void compose(struct message *message, const char *error, const char *format, va_list arguments)
-{
-	size_t length;
-
-	message->text[0] = '\0';
-	if (format != NULL)
-		ev_capi_vsnprintf(message->text, sizeof(message->text), format, arguments);
-	length = strlen(message->text);
-	if (error != NULL && length < sizeof(message->text) - 3)
-		snprintf(message->text + length, sizeof(message->text) - length, ": %s", error);
-}
-
-/* Composes a message from the enclosing function's arguments. */
-#define COMPOSE(message, error, format)                           \
-	do {                                                      \
-		va_list arguments;                                \
-		va_start(arguments, format);                      \
-		compose(&(message), (error), (format), arguments); \
-		va_end(arguments);                                \
+/* Says something with the enclosing function's arguments. */
+#define SAY(severity, error, format)                                 \
+	do {                                                         \
+		va_list arguments;                                   \
+		va_start(arguments, format);                         \
+		event_logv_((severity), (error), (format), arguments); \
+		va_end(arguments);                                   \
 	} while (0)
 
 void ev_capi_debugx(const char *format, ...)
 {
-	struct message message;
-
-	if (event_debug_logging_mask_ == 0)
-		return;
-	COMPOSE(message, NULL, format);
-	ev_capi_log(LOG_DEBUG, message.text);
+	SAY(LOG_DEBUG, NULL, format);
 }
 
 void ev_capi_msgx(const char *format, ...)
 {
-	struct message message;
-
-	COMPOSE(message, NULL, format);
-	ev_capi_log(LOG_MSG, message.text);
+	SAY(LOG_MSG, NULL, format);
 }
 
 void ev_capi_warnx(const char *format, ...)
 {
-	struct message message;
-
-	COMPOSE(message, NULL, format);
-	ev_capi_log(LOG_WARN, message.text);
+	SAY(LOG_WARN, NULL, format);
 }
 
 void ev_capi_warn(const char *format, ...)
 {
-	struct message message;
-
-	COMPOSE(message, strerror(errno), format);
-	ev_capi_log(LOG_WARN, message.text);
+	SAY(LOG_WARN, strerror(errno), format);
 }
 
 void ev_capi_sock_warn(int socket, const char *format, ...)
 {
-	struct message message;
-
 	(void)socket;
-	COMPOSE(message, strerror(errno), format);
-	ev_capi_log(LOG_WARN, message.text);
+	SAY(LOG_WARN, strerror(errno), format);
 }
 
 _Noreturn void ev_capi_errx(int code, const char *format, ...)
 {
-	struct message message;
-
-	COMPOSE(message, NULL, format);
-	ev_capi_fatal(code, message.text);
+	SAY(LOG_ERR, NULL, format);
+	ev_capi_die(code);
 }
 
 _Noreturn void ev_capi_err(int code, const char *format, ...)
 {
-	struct message message;
-
-	COMPOSE(message, strerror(errno), format);
-	ev_capi_fatal(code, message.text);
+	SAY(LOG_ERR, strerror(errno), format);
+	ev_capi_die(code);
 }
 
 _Noreturn void ev_capi_sock_err(int code, int socket, const char *format, ...)
 {
-	struct message message;
-
 	(void)socket;
-	COMPOSE(message, strerror(errno), format);
-	ev_capi_fatal(code, message.text);
+	SAY(LOG_ERR, strerror(errno), format);
+	ev_capi_die(code);
 }

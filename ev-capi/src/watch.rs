@@ -7,6 +7,7 @@ use std::time::Duration;
 use libc::timeval;
 
 use crate::base::{Locked, event_base};
+use crate::mm;
 use crate::time::timeval_from;
 
 type PrepareCallback = unsafe extern "C" fn(*mut evwatch, *const evwatch_prepare_cb_info, *mut c_void);
@@ -122,20 +123,25 @@ unsafe fn call(watcher: *mut evwatch, callback: Callback, arg: *mut c_void, phas
     }
 }
 
+/// A watcher; null without a function, or without memory.
+///
 /// # Safety
 ///
 /// `base` is alive.
 unsafe fn new(base: *mut event_base, callback: Option<Callback>, arg: *mut c_void) -> *mut evwatch {
-    let Some(callback) = callback else {
+    let watcher = callback.and_then(|callback| mm::boxed(evwatch { base, callback, arg }));
+    // SAFETY: the caller promises that it is alive.
+    let mut base = unsafe { Locked::new(base) };
+    let list = &mut base.watchers.list;
+    let Some(watcher) = watcher.filter(|_| list.try_reserve(1).is_ok()) else {
         return ptr::null_mut();
     };
-    let watcher = Box::into_raw(Box::new(evwatch { base, callback, arg }));
-    // SAFETY: the caller promises that it is alive.
-    unsafe { Locked::new(base) }.watchers.list.push(watcher);
+    let watcher = Box::into_raw(watcher);
+    list.push(watcher);
     watcher
 }
 
-/// Has a function called before each wait, from now on.
+/// Has a function called before each wait, from now on; null if there is no memory.
 ///
 /// # Safety
 ///
@@ -150,7 +156,7 @@ pub unsafe extern "C" fn evwatch_prepare_new(
     unsafe { new(base, callback.map(Callback::Prepare), arg) }
 }
 
-/// Has a function called after each wait, from now on.
+/// Has a function called after each wait, from now on; null if there is no memory.
 ///
 /// # Safety
 ///

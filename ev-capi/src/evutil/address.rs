@@ -2,7 +2,6 @@
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::io::Write;
-use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::ptr;
 
@@ -172,44 +171,30 @@ unsafe fn store_sockaddr<T>(address: T, out: *mut sockaddr, outlen: *mut c_int) 
 }
 
 fn sockaddr_of_v4(from: SocketAddrV4) -> sockaddr_in {
-    // SAFETY: zeros are a `sockaddr_in`: it has numbers only.
-    let mut to: sockaddr_in = unsafe { MaybeUninit::zeroed().assume_init() };
-    #[cfg(any(
-        target_vendor = "apple",
-        target_os = "freebsd",
-        target_os = "netbsd",
-        target_os = "openbsd"
-    ))]
-    {
-        to.sin_len = size_of::<sockaddr_in>() as u8;
+    sockaddr_in {
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        sin_len: size_of::<sockaddr_in>() as u8,
+        sin_family: AF_INET as sa_family_t,
+        sin_port: from.port().to_be(),
+        sin_addr: in_addr {
+            s_addr: u32::from_ne_bytes(from.ip().octets()),
+        },
+        sin_zero: [0; 8],
     }
-    to.sin_family = AF_INET as sa_family_t;
-    to.sin_port = from.port().to_be();
-    to.sin_addr = in_addr {
-        s_addr: u32::from_ne_bytes(from.ip().octets()),
-    };
-    to
 }
 
 fn sockaddr_of_v6(from: SocketAddrV6) -> sockaddr_in6 {
-    // SAFETY: zeros are a `sockaddr_in6`: it has numbers only.
-    let mut to: sockaddr_in6 = unsafe { MaybeUninit::zeroed().assume_init() };
-    #[cfg(any(
-        target_vendor = "apple",
-        target_os = "freebsd",
-        target_os = "netbsd",
-        target_os = "openbsd"
-    ))]
-    {
-        to.sin6_len = size_of::<sockaddr_in6>() as u8;
+    sockaddr_in6 {
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        sin6_len: size_of::<sockaddr_in6>() as u8,
+        sin6_family: AF_INET6 as sa_family_t,
+        sin6_port: from.port().to_be(),
+        sin6_flowinfo: 0,
+        sin6_addr: in6_addr {
+            s6_addr: from.ip().octets(),
+        },
+        sin6_scope_id: from.scope_id(),
     }
-    to.sin6_family = AF_INET6 as sa_family_t;
-    to.sin6_port = from.port().to_be();
-    to.sin6_addr = in6_addr {
-        s6_addr: from.ip().octets(),
-    };
-    to.sin6_scope_id = from.scope_id();
-    to
 }
 
 /// Compares two addresses by family, address and, unless `include_port` is 0, port. 0 says that they are equal, and the sign
@@ -232,9 +217,7 @@ pub unsafe extern "C" fn evutil_sockaddr_cmp(sa1: *const sockaddr, sa2: *const s
     let (order, ports) = match family {
         AF_INET => {
             // SAFETY: as above.
-            let a = unsafe { sa1.cast::<sockaddr_in>().read_unaligned() };
-            // SAFETY: as above.
-            let b = unsafe { sa2.cast::<sockaddr_in>().read_unaligned() };
+            let [a, b] = unsafe { both::<sockaddr_in>(sa1, sa2) };
             (
                 a.sin_addr.s_addr.cmp(&b.sin_addr.s_addr) as c_int,
                 [a.sin_port, b.sin_port],
@@ -242,13 +225,11 @@ pub unsafe extern "C" fn evutil_sockaddr_cmp(sa1: *const sockaddr, sa2: *const s
         }
         AF_INET6 => {
             // SAFETY: as above.
-            let a = unsafe { sa1.cast::<sockaddr_in6>().read_unaligned() };
-            // SAFETY: as above.
-            let b = unsafe { sa2.cast::<sockaddr_in6>().read_unaligned() };
-            let [x, y] = [&raw const a.sin6_addr, &raw const b.sin6_addr];
-            // SAFETY: both are locals of this size.
-            let order = unsafe { libc::memcmp(x.cast(), y.cast(), size_of::<in6_addr>()) };
-            (order, [a.sin6_port, b.sin6_port])
+            let [a, b] = unsafe { both::<sockaddr_in6>(sa1, sa2) };
+            (
+                a.sin6_addr.s6_addr.cmp(&b.sin6_addr.s6_addr) as c_int,
+                [a.sin6_port, b.sin6_port],
+            )
         }
         _ => return 1,
     };
@@ -257,6 +238,14 @@ pub unsafe extern "C" fn evutil_sockaddr_cmp(sa1: *const sockaddr, sa2: *const s
     } else {
         order
     }
+}
+
+/// # Safety
+///
+/// Both are addresses of this type.
+unsafe fn both<T>(sa1: *const sockaddr, sa2: *const sockaddr) -> [T; 2] {
+    // SAFETY: the caller vouches for both.
+    [sa1, sa2].map(|address| unsafe { address.cast::<T>().read_unaligned() })
 }
 
 #[cfg(test)]

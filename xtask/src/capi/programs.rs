@@ -1,4 +1,6 @@
 //! The programs in C: each is run with this library and with the system's, and both have to print the same.
+//!
+//! What a program calls says with which libraries it can run: not all of them have everything, see [`Scope`].
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,6 +12,7 @@ use cargo_metadata::camino::{Utf8Path, Utf8PathBuf};
 use super::PACKAGE;
 use super::differences::{Differences, first_difference};
 use super::library::{Library, SHARED};
+use super::symbols::{Names, Symbols, called};
 use crate::process;
 use crate::table::{Row, Table};
 use crate::tally::Tally;
@@ -26,7 +29,7 @@ struct Cell {
 }
 
 /// How a program gets this library.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flavour {
     InPlace,
     Preloaded,
@@ -67,34 +70,93 @@ const MEMCHECK_FAILED: &str = "98";
 
 const COMPILER: &[&str] = &["-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread"];
 
-/// The programs, compiled.
+/// The libraries that have all that a program calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    /// All of them.
+    Public,
+    /// The system's, and of ours the one to preload: it calls what is inside of libevent.
+    Internal,
+    /// Ours: it calls functions of a later libevent than the system's. What it has to print is in a file beside it.
+    Ours,
+}
+
+impl Scope {
+    /// The scope of a program that calls nothing else than `names`.
+    fn of(names: &Names, symbols: &Symbols) -> Self {
+        if !names.is_disjoint(&symbols.later) {
+            return Self::Ours;
+        }
+        let internal = &symbols.preloaded() - &symbols.exported();
+        if names.is_disjoint(&internal) {
+            Self::Public
+        } else {
+            Self::Internal
+        }
+    }
+
+    /// The ways to run a program of this scope.
+    fn cells(self) -> impl Iterator<Item = &'static Cell> {
+        let fits = move |cell: &&Cell| self != Self::Internal || cell.flavour == Flavour::Preloaded;
+        CELLS.iter().filter(fits)
+    }
+
+    /// What is not compared, for the table.
+    fn remark(self) -> Option<&'static str> {
+        match self {
+            Self::Public => None,
+            Self::Internal => Some("preloaded only: it calls what is inside of libevent"),
+            Self::Ours => Some("ours only: the system's libevent lacks what it calls"),
+        }
+    }
+}
+
+/// A program, compiled.
+#[derive(Debug)]
+struct Program {
+    name: String,
+    scope: Scope,
+}
+
+/// The programs.
 struct Programs<'a> {
     library: &'a Library,
     sources: Utf8PathBuf,
     scratch: Utf8PathBuf,
-    names: Vec<String>,
+    list: Vec<Program>,
 }
 
 impl<'a> Programs<'a> {
     fn compile(workspace: &Workspace, library: &'a Library, chosen: &[String]) -> Result<Self> {
         let sources = workspace.root().join(PACKAGE).join("ctest");
-        let programs = Self {
+        let names = choose(program_names(&sources)?, chosen)?;
+        let mut programs = Self {
             library,
-            names: choose(program_names(&sources)?, chosen)?,
             sources,
             scratch: workspace.log_directory("capi").join("programs"),
+            list: Vec::new(),
         };
         fs::create_dir_all(&programs.scratch)?;
-        for name in &programs.names {
-            let source = programs.sources.join(name).with_extension("c");
-            let mut gcc = Command::new("gcc");
-            gcc.args(COMPILER)
-                .args(["-o", programs.path(name).as_str(), source.as_str()])
-                .args(["-levent_core", "-levent_pthreads"]);
-            process::run_silent(&mut gcc)?;
+        for name in names {
+            let scope = programs.compile_one(&name)?;
+            programs.list.push(Program { name, scope });
         }
         programs.find_library()?;
         Ok(programs)
+    }
+
+    fn compile_one(&self, name: &str) -> Result<Scope> {
+        let source = self.sources.join(name).with_extension("c");
+        let scope = Scope::of(&called(&fs::read_to_string(&source)?), &self.library.symbols);
+        let mut gcc = Command::new("gcc");
+        gcc.args(COMPILER)
+            .args(["-o", self.path(name).as_str(), source.as_str()]);
+        match scope {
+            Scope::Ours => gcc.arg(self.library.shared()),
+            Scope::Public | Scope::Internal => gcc.args(["-levent_core", "-levent_pthreads"]),
+        };
+        process::run_silent(&mut gcc)?;
+        Ok(scope)
     }
 
     fn path(&self, name: &str) -> Utf8PathBuf {
@@ -103,7 +165,7 @@ impl<'a> Programs<'a> {
 
     /// A comparison of the system's library with itself would always succeed.
     fn find_library(&self) -> Result {
-        let Some(name) = self.names.first() else {
+        let Some(Program { name, .. }) = self.list.first() else {
             return Ok(());
         };
         let both = [
@@ -153,13 +215,13 @@ impl<'a> Programs<'a> {
     ///
     /// Programs that are about timers may waver, with either library, on a machine under load: what differs is run again,
     /// and told when that helps.
-    fn differs(&self, name: &str, cell: &Cell, differences: &Differences) -> Result<Option<String>> {
+    fn differs(&self, program: &Program, cell: &Cell, differences: &Differences) -> Result<Option<String>> {
         let mut difference = None;
         for attempt in 1..=ATTEMPTS {
-            difference = self.differs_once(name, cell, differences)?;
+            difference = self.differs_once(program, cell, differences)?;
             if difference.is_none() {
                 if attempt > 1 {
-                    println!("{name} on {}: alike in run {attempt}", cell.name);
+                    println!("{} on {}: alike in run {attempt}", program.name, cell.name);
                 }
                 break;
             }
@@ -167,9 +229,19 @@ impl<'a> Programs<'a> {
         Ok(difference)
     }
 
-    fn differs_once(&self, name: &str, cell: &Cell, differences: &Differences) -> Result<Option<String>> {
+    fn differs_once(
+        &self,
+        Program { name, scope }: &Program,
+        cell: &Cell,
+        differences: &Differences,
+    ) -> Result<Option<String>> {
         let log = |whose: &str| format!("{name}-{}-{whose}", cell.name);
-        let theirs = self.output(&mut self.with_theirs(name), &log("theirs"), cell.variables)?;
+        let theirs = match scope {
+            Scope::Ours => fs::read_to_string(self.sources.join(name).with_extension("expected"))?,
+            Scope::Public | Scope::Internal => {
+                self.output(&mut self.with_theirs(name), &log("theirs"), cell.variables)?
+            }
+        };
         let mut command = self.with_ours(name, cell.flavour);
         let ours = self.output(&mut command, &log("ours"), cell.variables)?;
         let (expected, stale) = differences.expected(name, cell.backend, &theirs);
@@ -186,16 +258,17 @@ pub(super) fn compare(workspace: &Workspace, library: &Library, names: &[String]
     let programs = Programs::compile(workspace, library, names)?;
     let differences = Differences::read(&programs.sources.join("differences.txt"))?;
     let mut table = Table::default();
-    for name in &programs.names {
+    for program in &programs.list {
+        let name = &program.name;
         let mut row = Row {
             name: name.clone(),
             tally: Tally::default(),
-            why: Vec::new(),
+            why: program.scope.remark().map(str::to_owned).into_iter().collect(),
         };
         // Backends mostly differ in the same way, which is told once.
         let mut told: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-        for cell in CELLS {
-            match programs.differs(name, cell, &differences)? {
+        for cell in program.scope.cells() {
+            match programs.differs(program, cell, &differences)? {
                 None => row.tally.passed += 1,
                 Some(difference) => {
                     row.tally.failed += 1;
@@ -218,10 +291,13 @@ pub(super) fn memcheck(workspace: &Workspace, library: &Library, names: &[String
     let programs = Programs::compile(workspace, library, names)?;
     let suppressions = programs.sources.join("valgrind.supp");
     let mut tally = Tally::default();
-    for name in &programs.names {
+    for Program { name, scope } in &programs.list {
         let mut valgrind = Command::new("valgrind");
+        match scope {
+            Scope::Internal => valgrind.env("LD_PRELOAD", library.preload()),
+            Scope::Public | Scope::Ours => valgrind.env("LD_LIBRARY_PATH", &library.directory),
+        };
         valgrind
-            .env("LD_LIBRARY_PATH", &library.directory)
             .args(["--quiet", "--leak-check=full", "--show-leak-kinds=definite"])
             .args(["--errors-for-leak-kinds=definite", "--num-callers=30"])
             .arg(format!("--error-exitcode={MEMCHECK_FAILED}"))
@@ -303,6 +379,22 @@ mod tests {
         let output = "\tlinux-vdso.so.1 (0x1)\n\tlibevent_core-2.1.so.7 => /a b/libevent_core-2.1.so.7 (0x2)\n";
         assert_eq!(loaded(output, SHARED), Some("/a b/libevent_core-2.1.so.7"));
         assert_eq!(loaded(output, "libevent-2.1.so.7"), None);
+    }
+
+    #[test]
+    fn what_a_program_calls_is_its_scope() {
+        let root = Workspace::load().unwrap().root().join(PACKAGE);
+        let symbols = Symbols::read(&root.join("symbols")).unwrap();
+        let scope = |source| Scope::of(&called(source), &symbols);
+        assert_eq!(scope("int main(void) { event_init(); }"), Scope::Public);
+        assert_eq!(
+            scope("event_init(); event_callback_init_(base, &one);"),
+            Scope::Internal
+        );
+        assert_eq!(scope("event_callback_init_(base, &one); evwatch_free(w);"), Scope::Ours);
+        assert_eq!(Scope::Public.cells().count(), CELLS.len());
+        assert_eq!(Scope::Ours.cells().count(), CELLS.len());
+        assert!(Scope::Internal.cells().all(|cell| cell.flavour == Flavour::Preloaded));
     }
 
     #[test]
