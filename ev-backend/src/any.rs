@@ -106,9 +106,10 @@ macro_rules! backends {
                 }
             }
 
-            fn for_each(&mut self, report: impl FnMut(Tag, Readiness)) {
+            #[inline]
+            fn next_report(&mut self) -> Option<(Tag, Readiness)> {
                 match *self {
-                    $(#[cfg $cfg] Self::$variant(ref mut waiter) => waiter.for_each(report),)*
+                    $(#[cfg $cfg] Self::$variant(ref mut waiter) => waiter.next_report(),)*
                 }
             }
         }

@@ -12,8 +12,8 @@ use crate::{Change, Features, Readiness, Registration, Tag, UpdateError};
 ///
 /// # Contract
 ///
-/// 1. One turn is: any number of [`update`](Self::update)s, one [`prepare`](Self::prepare), one
-///    [`Waiter::wait`], one [`Waiter::for_each`]. Updates may also come, from the thread that holds the backend, while
+/// 1. One turn is: any number of [`update`](Self::update)s, one [`prepare`](Self::prepare), one [`Waiter::wait`], and
+///    [`Waiter::next_report`] until there is none. Updates may also come, from the thread that holds the backend, while
 ///    another thread is inside `wait`; they take effect there at once only with [`Features::CONCURRENT`].
 /// 2. A report carries the tag of the latest successful update of its descriptor, or, when it was already on its way,
 ///    an earlier one.
@@ -69,7 +69,7 @@ pub trait Backend {
 /// The half of a readiness mechanism that sleeps.
 pub trait Waiter {
     /// Sleeps until a registered descriptor is ready or `timeout` has passed (`None`: for as long as it takes), and
-    /// keeps what became ready for [`for_each`](Self::for_each). Returns the number of reports.
+    /// keeps what became ready for [`next_report`](Self::next_report). Returns the number of reports.
     ///
     /// It never returns before the timeout for want of precision: where the mechanism counts in coarser units, the
     /// timeout is rounded up. It may return early with 0: after a signal (`EINTR` is not retried here, as the loop may
@@ -80,9 +80,18 @@ pub trait Waiter {
     /// The kernel's, `EINTR` excepted. There are no reports then.
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<usize>;
 
-    /// Calls `report` for each descriptor that the last wait found ready, and forgets the reports.
+    /// Takes a report of the last wait: a descriptor that was found ready. `None` when all have been taken. Those that have
+    /// not been are forgotten by the next wait.
     ///
     /// A descriptor is reported at most once a wait by epoll, poll and select; kqueue may report each direction on
     /// its own. Conditions that were not asked for may be included.
-    fn for_each(&mut self, report: impl FnMut(Tag, Readiness));
+    fn next_report(&mut self) -> Option<(Tag, Readiness)>;
+
+    /// Takes all reports of the last wait, and calls `each` for them.
+    #[inline]
+    fn for_each(&mut self, mut each: impl FnMut(Tag, Readiness)) {
+        while let Some((tag, readiness)) = self.next_report() {
+            each(tag, readiness);
+        }
+    }
 }

@@ -10,7 +10,6 @@
 //! The kernel keeps everything: an update is one `epoll_ctl`, and the backend remembers nothing of its descriptors.
 
 use std::io;
-use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,8 +50,9 @@ use crate::{Backend, Change, Features, Interest, Mode, Readiness, Registration, 
 /// # Reports
 ///
 /// `EPOLLIN` is `READ`, `EPOLLOUT` is `WRITE`, `EPOLLRDHUP` is `CLOSED`, `EPOLLPRI` is `PRIORITY`. `EPOLLERR` and
-/// `EPOLLHUP` are `ERROR`, and `READ | WRITE` as well unless `EPOLLHUP` comes with `EPOLLRDHUP`. A descriptor that its owner closes is silently
-/// forgotten by the kernel, unless a duplicate of it is open: then its reports go on until [`reset`](Backend::reset).
+/// `EPOLLHUP` are `ERROR`, and `READ | WRITE` as well unless `EPOLLHUP` comes with `EPOLLRDHUP`. A descriptor that its
+/// owner closes is silently forgotten by the kernel, unless a duplicate of it is open: then its reports go on until
+/// [`reset`](Backend::reset).
 ///
 /// # Portability
 ///
@@ -67,8 +67,10 @@ pub struct Epoll {
 pub struct EpollWaiter {
     set: Arc<Set>,
     events: Vec<Event>,
-    /// How many of `events`, from the first on, are reports not yet passed on.
+    /// How many of `events`, from the first on, are reports.
     ready: usize,
+    /// How many of them have been taken.
+    taken: usize,
     /// The set's timer may be armed, or have expired.
     armed: bool,
 }
@@ -77,7 +79,7 @@ pub struct EpollWaiter {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EpollTimeout {
-    /// To the nanosecond, in one system call: `epoll_pwait2`, Linux 5.11.
+    /// To the nanosecond, in one system call: `epoll_pwait2`, Linux 5.11; `epoll_wait` where there is nothing to count.
     Nanoseconds,
     /// In milliseconds, rounded up: `epoll_wait`. A timeout of more than 35 minutes is cut to that, because the first
     /// kernels overflowed beyond it; the wait then returns early with 0.
@@ -159,6 +161,7 @@ impl Epoll {
             set: Arc::clone(&set),
             events,
             ready: 0,
+            taken: 0,
             armed: false,
         };
         Ok((Self { set }, waiter))
@@ -263,29 +266,40 @@ impl Backend for Epoll {
 }
 
 impl Waiter for EpollWaiter {
+    #[inline]
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
+        self.taken = 0;
         self.ready = 0;
         self.ready = match self.wait_in_kernel(timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
             result => result?,
         };
-        if self.ready == self.events.len() && self.ready < LAST_CAPACITY {
-            self.events.resize(2 * self.ready, Event::default());
+        if self.ready == self.events.len() {
+            self.make_room();
         }
         Ok(self.ready)
     }
 
-    fn for_each(&mut self, mut report: impl FnMut(Tag, Readiness)) {
-        for event in &self.events[..mem::take(&mut self.ready)] {
-            report(Tag::from_bits(event.data()), readiness(event.events()));
+    #[inline]
+    fn next_report(&mut self) -> Option<(Tag, Readiness)> {
+        if self.taken == self.ready {
+            return None;
         }
+        let event = self.events.get(self.taken)?;
+        self.taken += 1;
+        Some((Tag::from_bits(event.data()), readiness(event.events())))
     }
 }
 
 impl EpollWaiter {
+    #[inline]
     fn wait_in_kernel(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
         let epoll = self.set.epoll.as_fd();
         match &self.set.timing {
+            // The older call does for these, and the kernel has less to fetch for it.
+            Timing::Nanoseconds if timeout.is_none_or(|timeout| timeout.is_zero()) => {
+                epoll::wait_millis(epoll, &mut self.events, timeout)
+            }
             Timing::Nanoseconds => epoll::wait(epoll, &mut self.events, timeout),
             Timing::Milliseconds => {
                 let timeout = timeout.map(|timeout| timeout.min(LONGEST_MILLISECONDS));
@@ -296,6 +310,14 @@ impl EpollWaiter {
                 let count = epoll::wait_millis(epoll, &mut self.events, timeout)?;
                 Ok(without_timer(&mut self.events[..count]))
             }
+        }
+    }
+
+    /// All room was taken: the next wait is to report more.
+    #[cold]
+    fn make_room(&mut self) {
+        if self.ready < LAST_CAPACITY {
+            self.events.resize(2 * self.ready, Event::default());
         }
     }
 
@@ -351,15 +373,54 @@ fn events(Registration { interest, mode }: Registration) -> Events {
 /// asked for: the directions speak for themselves then.
 #[inline]
 fn readiness(events: Events) -> Readiness {
-    let mut readiness = Readiness::empty();
-    readiness.set(Readiness::READ, events.contains(Events::IN));
-    readiness.set(Readiness::WRITE, events.contains(Events::OUT));
-    readiness.set(Readiness::CLOSED, events.contains(Events::RDHUP));
-    readiness.set(Readiness::PRIORITY, events.contains(Events::PRI));
-    let broken = events.contains(Events::ERR) || (events & (Events::HUP | Events::RDHUP)) == Events::HUP;
-    if broken {
-        readiness |= Readiness::READ | Readiness::WRITE;
+    // The lowest five bits are IN, PRI, OUT, ERR and HUP, and RDHUP is the fourteenth: what they mean is looked up.
+    const RDHUP: u32 = Events::RDHUP.bits().trailing_zeros();
+    let bits = events.bits();
+    READINESS[(bits & 0x1f | (bits >> RDHUP & 1) << 5) as usize]
+}
+
+/// The readiness of each set of conditions.
+static READINESS: [Readiness; 64] = {
+    let mut table = [Readiness::empty(); 64];
+    let mut index = 0;
+    while index < 64 {
+        let rdhup = if index & 0x20 != 0 { Events::RDHUP.bits() } else { 0 };
+        table[index as usize] = conditions(Events::from_bits_retain(index & 0x1f | rdhup));
+        index += 1;
     }
-    readiness.set(Readiness::ERROR, events.intersects(Events::ERR | Events::HUP));
+    table
+};
+
+const _: () = assert!(
+    Events::IN
+        .union(Events::PRI)
+        .union(Events::OUT)
+        .union(Events::ERR)
+        .union(Events::HUP)
+        .bits()
+        == 0x1f
+);
+
+const fn conditions(events: Events) -> Readiness {
+    let mut readiness = Readiness::empty();
+    if events.contains(Events::IN) {
+        readiness = readiness.union(Readiness::READ);
+    }
+    if events.contains(Events::OUT) {
+        readiness = readiness.union(Readiness::WRITE);
+    }
+    if events.contains(Events::RDHUP) {
+        readiness = readiness.union(Readiness::CLOSED);
+    }
+    if events.contains(Events::PRI) {
+        readiness = readiness.union(Readiness::PRIORITY);
+    }
+    let hung_up = events.contains(Events::HUP);
+    if events.contains(Events::ERR) || hung_up && !events.contains(Events::RDHUP) {
+        readiness = readiness.union(Readiness::READ).union(Readiness::WRITE);
+    }
+    if events.contains(Events::ERR) || hung_up {
+        readiness = readiness.union(Readiness::ERROR);
+    }
     readiness
 }

@@ -12,7 +12,6 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::mem;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,8 +54,10 @@ pub struct Kqueue {
 pub struct KqueueWaiter {
     queue: Arc<sys::Kqueue>,
     events: Vec<Event>,
-    /// How many of `events`, from the first on, are reports not yet passed on.
+    /// How many of `events`, from the first on, are reports.
     ready: usize,
+    /// How many of them have been taken.
+    taken: usize,
     /// One-shot registrations reported since the last `prepare`.
     spent: Vec<RawFd>,
     broken: Vec<(RawFd, Tag)>,
@@ -90,6 +91,7 @@ impl Kqueue {
             queue: Arc::clone(&queue),
             events,
             ready: 0,
+            taken: 0,
             spent: Vec::new(),
             broken: Vec::new(),
         };
@@ -278,7 +280,7 @@ fn disable_pair(queue: &sys::Kqueue, fd: RawFd) -> io::Result<()> {
 
 impl Waiter for KqueueWaiter {
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
-        self.ready = 0;
+        (self.taken, self.ready) = (0, 0);
         let timeout = if self.broken.is_empty() {
             timeout
         } else {
@@ -294,16 +296,16 @@ impl Waiter for KqueueWaiter {
         Ok(self.ready + self.broken.len())
     }
 
-    fn for_each(&mut self, mut report: impl FnMut(Tag, Readiness)) {
-        for (_, tag) in self.broken.drain(..) {
-            report(tag, BROKEN);
+    fn next_report(&mut self) -> Option<(Tag, Readiness)> {
+        if let Some((_, tag)) = self.broken.pop() {
+            return Some((tag, BROKEN));
         }
-        for event in &self.events[..mem::take(&mut self.ready)] {
-            if event.flags().contains(Flags::DISPATCH) {
-                self.spent.push(event.ident() as RawFd);
-            }
-            report(Tag::from_bits(event.udata() as u64), readiness(event));
+        let event = self.events[..self.ready].get(self.taken)?;
+        self.taken += 1;
+        if event.flags().contains(Flags::DISPATCH) {
+            self.spent.push(event.ident() as RawFd);
         }
+        Some((Tag::from_bits(event.udata() as u64), readiness(event)))
     }
 }
 

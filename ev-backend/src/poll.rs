@@ -120,8 +120,8 @@ impl Waiter for PollWaiter {
             .collect(ready, |position, _| readiness(self.fds[position].returned())))
     }
 
-    fn for_each(&mut self, report: impl FnMut(Tag, Readiness)) {
-        self.snapshot.for_each(report);
+    fn next_report(&mut self) -> Option<(Tag, Readiness)> {
+        self.snapshot.next_report()
     }
 }
 

@@ -116,8 +116,8 @@ impl Waiter for SelectWaiter {
         }
     }
 
-    fn for_each(&mut self, report: impl FnMut(Tag, Readiness)) {
-        self.snapshot.for_each(report);
+    fn next_report(&mut self) -> Option<(Tag, Readiness)> {
+        self.snapshot.next_report()
     }
 }
 

@@ -16,6 +16,7 @@
 //! 1. `index[entries[i].fd] == i`; every other place of the index is [`ABSENT`].
 //! 2. The entries' versions differ from each other, and none is greater than the table's.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::RawFd;
 
@@ -50,7 +51,7 @@ pub(crate) struct Entry {
 pub(crate) struct Snapshot {
     entries: Vec<Entry>,
     spent: Vec<(RawFd, u64)>,
-    reports: Vec<(Tag, Readiness)>,
+    reports: VecDeque<(Tag, Readiness)>,
     version: u64,
     /// Where the next collection begins, so that no descriptor is always served first.
     start: usize,
@@ -163,7 +164,7 @@ impl Snapshot {
             if readiness.is_empty() {
                 continue;
             }
-            self.reports.push((entry.tag, readiness));
+            self.reports.push_back((entry.tag, readiness));
             if entry.registration.mode == Mode::OneShot {
                 self.spent.push((entry.fd, entry.version));
             }
@@ -172,11 +173,8 @@ impl Snapshot {
         self.reports.len()
     }
 
-    /// Passes the reports on.
-    pub(crate) fn for_each(&mut self, mut report: impl FnMut(Tag, Readiness)) {
-        for (tag, readiness) in self.reports.drain(..) {
-            report(tag, readiness);
-        }
+    pub(crate) fn next_report(&mut self) -> Option<(Tag, Readiness)> {
+        self.reports.pop_front()
     }
 }
 
@@ -286,8 +284,8 @@ mod tests {
                         });
                         prop_assert_eq!(found, most.min(copy.len()));
                         let mut expected: Vec<_> = looked.keys().map(|fd| copy[fd].0.to_bits()).collect();
-                        let mut reported = Vec::new();
-                        snapshot.for_each(|tag, _| reported.push(tag.to_bits()));
+                        let reports = std::iter::from_fn(|| snapshot.next_report());
+                        let mut reported: Vec<_> = reports.map(|(tag, _)| tag.to_bits()).collect();
                         expected.sort_unstable();
                         reported.sort_unstable();
                         prop_assert_eq!(reported, expected);
@@ -320,7 +318,7 @@ mod tests {
         let mut firsts = Vec::new();
         for _ in 0..6 {
             snapshot.collect(1, |_, _| Readiness::READ);
-            snapshot.for_each(|tag, _| firsts.push(tag.fd()));
+            firsts.extend(snapshot.next_report().map(|(tag, _)| tag.fd()));
         }
         assert_eq!(firsts, [0, 1, 2, 0, 1, 2]);
     }

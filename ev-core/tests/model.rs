@@ -28,7 +28,10 @@ const STEP: u64 = 10;
 /// A simulation that reports descriptors in numeric order, whatever the order of their registration.
 struct Ordered(Sim);
 
-struct OrderedWaiter(SimWaiter);
+struct OrderedWaiter {
+    beneath: SimWaiter,
+    reports: VecDeque<(Tag, Readiness)>,
+}
 
 impl Backend for Ordered {
     type Waiter = OrderedWaiter;
@@ -46,7 +49,7 @@ impl Backend for Ordered {
     }
 
     fn prepare(&mut self, waiter: &mut OrderedWaiter) -> io::Result<()> {
-        self.0.prepare(&mut waiter.0)
+        self.0.prepare(&mut waiter.beneath)
     }
 
     fn reset(&mut self) -> io::Result<()> {
@@ -56,16 +59,16 @@ impl Backend for Ordered {
 
 impl Waiter for OrderedWaiter {
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
-        self.0.wait(timeout)
+        let found = self.beneath.wait(timeout)?;
+        self.reports.clear();
+        self.beneath
+            .for_each(|tag, readiness| self.reports.push_back((tag, readiness)));
+        self.reports.make_contiguous().sort_by_key(|(tag, _)| tag.fd());
+        Ok(found)
     }
 
-    fn for_each(&mut self, mut report: impl FnMut(Tag, Readiness)) {
-        let mut reports = Vec::new();
-        self.0.for_each(|tag, readiness| reports.push((tag, readiness)));
-        reports.sort_by_key(|(tag, _)| tag.fd());
-        for (tag, readiness) in reports {
-            report(tag, readiness);
-        }
+    fn next_report(&mut self) -> Option<(Tag, Readiness)> {
+        self.reports.pop_front()
     }
 }
 
@@ -233,7 +236,10 @@ impl Pair {
         engine.set_limits(bounds.to_limits());
         Self {
             engine,
-            waiter: OrderedWaiter(waiter),
+            waiter: OrderedWaiter {
+                beneath: waiter,
+                reports: VecDeque::new(),
+            },
             script,
             reference: Reference::new(bounds),
             keys: Vec::new(),

@@ -25,7 +25,8 @@ pub(crate) fn timespec(timeout: Duration) -> libc::timespec {
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 pub(crate) fn millis(timeout: Option<Duration>) -> libc::c_int {
     timeout.map_or(-1, |timeout| {
-        let millis = timeout.as_nanos().div_ceil(1_000_000);
+        let fraction = u64::from(timeout.subsec_nanos().div_ceil(1_000_000));
+        let millis = timeout.as_secs().saturating_mul(1000).saturating_add(fraction);
         libc::c_int::try_from(millis).unwrap_or(libc::c_int::MAX)
     })
 }

@@ -72,6 +72,7 @@ mod clock;
 mod script;
 mod world;
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,7 +103,7 @@ pub struct SimWaiter {
     shared: Arc<Shared>,
     /// The sleeping half of the backend beneath.
     beneath: Box<AnyWaiter>,
-    reports: Vec<(Tag, Readiness)>,
+    reports: VecDeque<(Tag, Readiness)>,
     shuffle: Shuffle,
 }
 
@@ -154,7 +155,7 @@ impl Sim {
         let waiter = SimWaiter {
             shared: Arc::clone(&shared),
             beneath: Box::new(waiter),
-            reports: Vec::new(),
+            reports: VecDeque::new(),
             shuffle: Shuffle {
                 state: (seed != 0).then_some(seed),
             },
@@ -202,14 +203,12 @@ impl Waiter for SimWaiter {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => result?,
         }
-        self.shuffle.apply(&mut self.reports);
+        self.shuffle.apply(self.reports.make_contiguous());
         Ok(self.reports.len())
     }
 
-    fn for_each(&mut self, mut report: impl FnMut(Tag, Readiness)) {
-        for (tag, readiness) in self.reports.drain(..) {
-            report(tag, readiness);
-        }
+    fn next_report(&mut self) -> Option<(Tag, Readiness)> {
+        self.reports.pop_front()
     }
 }
 
@@ -251,11 +250,11 @@ impl SimWaiter {
 }
 
 /// Appends what was found beneath, and returns whether the sleep was ended by the pipe.
-fn take_reports(beneath: &mut AnyWaiter, reports: &mut Vec<(Tag, Readiness)>) -> bool {
+fn take_reports(beneath: &mut AnyWaiter, reports: &mut VecDeque<(Tag, Readiness)>) -> bool {
     let mut woken = false;
     beneath.for_each(|tag, readiness| match tag {
         WAKE => woken = true,
-        _ => reports.push((tag, readiness)),
+        _ => reports.push_back((tag, readiness)),
     });
     woken
 }

@@ -7,7 +7,7 @@
 //! 3. The entries' places differ, and all are smaller than the next one.
 //! 4. `sleeping` only while a waiter sleeps in the backend beneath, with the pipe registered there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -333,7 +333,7 @@ impl World {
     }
 
     /// Appends a report for each scripted descriptor that is ready, in the order of registration.
-    pub(super) fn collect(&mut self, reports: &mut Vec<(Tag, Readiness)>) {
+    pub(super) fn collect(&mut self, reports: &mut VecDeque<(Tag, Readiness)>) {
         self.play();
         let mut ready: Vec<_> = self
             .entries
@@ -344,7 +344,7 @@ impl World {
         ready.sort_unstable_by_key(|&(place, ..)| place);
         for (_, fd, readiness) in ready {
             if let Some(entry) = self.entries.get_mut(&fd) {
-                reports.push((entry.tag, readiness));
+                reports.push_back((entry.tag, readiness));
                 entry.armed = matches!(entry.registration.mode, Mode::Level | Mode::Exclusive);
             }
         }

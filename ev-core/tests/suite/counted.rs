@@ -68,7 +68,7 @@ impl Waiter for CountedWaiter {
         self.waiter.wait(timeout)
     }
 
-    fn for_each(&mut self, report: impl FnMut(Tag, Readiness)) {
-        self.waiter.for_each(report);
+    fn next_report(&mut self) -> Option<(Tag, Readiness)> {
+        self.waiter.next_report()
     }
 }
