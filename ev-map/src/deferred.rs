@@ -33,6 +33,11 @@ impl Deferred {
         Self { first: END, last: END }
     }
 
+    #[inline]
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.first == END
+    }
+
     /// Lets `fd` join the queue, unless it is there already or has no slot.
     pub(crate) fn push(&mut self, slots: &mut Slots, fd: RawFd) {
         match slots.get_mut(fd) {

@@ -16,7 +16,7 @@ pub enum MapError {
     /// The signal number is not in 1 ..= [`SignalMap::MAX_SIGNAL`](crate::SignalMap::MAX_SIGNAL).
     #[error("{0} is not a signal number")]
     BadSignal(i32),
-    /// The id is [`u32::MAX`], which stands for "no event" inside the maps.
+    /// The id is not below 2³¹ - 1: the bit above is in use inside the maps.
     #[error("{0} cannot be the id of an event")]
     BadId(u32),
     /// The interest was empty.

@@ -188,7 +188,7 @@ impl FdMap {
     /// - [`MapError::BadFd`]: `fd` is negative or above [`MAX_FD`](Self::MAX_FD).
     /// - [`MapError::ModeConflict`]: there are events of another mode on `fd`, or one of them is exclusive.
     /// - [`MapError::AlreadyOn`]: `id` is on the map already.
-    /// - [`MapError::BadId`]: `id` is [`u32::MAX`].
+    /// - [`MapError::BadId`]: `id` is not below 2³¹ - 1.
     /// - [`MapError::OutOfMemory`].
     #[doc(alias = "evmap_io_add_")]
     pub fn insert(&mut self, fd: RawFd, id: u32, registration: Registration) -> Result<Option<Change>, MapError> {
@@ -301,6 +301,12 @@ impl FdMap {
         }
     }
 
+    /// Whether any descriptor is on the queue of [`defer`](Self::defer).
+    #[inline]
+    pub const fn has_deferred(&self) -> bool {
+        !self.deferred.is_empty()
+    }
+
     /// Takes descriptors from the queue of [`defer`](Self::defer) until one needs a change, which is to be made and
     /// committed now. First in, first out.
     ///
@@ -344,6 +350,21 @@ impl FdMap {
         self.deferred.refill(&mut self.slots, |slot| slot.wanted.is_some());
     }
 
+    /// The event that a report concerns, with the part of it that it asked for, where there is nothing more to it: it is the
+    /// only one on its descriptor, and there is no error. Everything else takes [`matching`](Self::matching).
+    #[inline]
+    pub fn matching_only(&self, tag: Tag, readiness: Readiness) -> Option<(u32, Readiness)> {
+        let slot = self.slots.get(tag.fd())?;
+        if slot.generation != tag.generation() || slot.told.is_none() {
+            return None;
+        }
+        let id = slot.head.only()?;
+        // What is wanted is what the only event asks for.
+        let hit = readiness.of(slot.wanted?.interest);
+        let is_plain = !hit.is_empty() && !readiness.contains(Readiness::ERROR);
+        is_plain.then_some((id, hit))
+    }
+
     /// Calls `each` for the events that a report concerns, newest first, with the part of it that each asked for.
     ///
     /// An event that asked for nothing in `readiness` is not called, so it may be that none is; except that an error
@@ -354,10 +375,12 @@ impl FdMap {
         let Some(slot) = self.slots.get(tag.fd()) else {
             return Matched::Stale;
         };
-        if slot.generation != tag.generation() || slot.told.is_none() || slot.head.is_empty() {
+        if slot.generation != tag.generation() || slot.told.is_none() {
             return Matched::Stale;
         }
+        let mut matched = Matched::Stale;
         for (id, entry) in self.links.iter(slot.head) {
+            matched = Matched::Current;
             let hit = readiness.of(entry.registration.interest);
             if !hit.is_empty() {
                 each(id, hit);
@@ -365,7 +388,7 @@ impl FdMap {
                 each(id, Readiness::ERROR);
             }
         }
-        Matched::Current
+        matched
     }
 
     /// The descriptor and the wishes of event `id`, if it is on the map.

@@ -20,6 +20,7 @@
 //! 1. A node has an item exactly if it is on a list.
 //! 2. Along a list each member's `prev` is the member before it, `NIL` for the first; the last one's `next` is `NIL`.
 //! 3. `len` is the number of members of all lists.
+//! 4. A head says `MANY` exactly if its list has more than one member.
 
 use std::ops::ControlFlow;
 
@@ -28,17 +29,38 @@ use crate::MapError;
 /// No id. It is beyond the end of every vector of nodes, so `get(NIL)` is `None` and ends a walk.
 const NIL: u32 = u32::MAX;
 
-/// Where a list begins.
+/// Where a list begins, and whether it has only one member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Head(u32);
+pub(crate) struct Head {
+    /// The first member, `NIL` if there is none; with `MANY` added where it is not the only one.
+    first: u32,
+}
+
+/// Above all ids.
+const MANY: u32 = 1 << 31;
+
+/// Ids are below that: the one that it leaves out would look like `NIL` with `MANY` added.
+const MAX_IDS: u32 = MANY - 1;
 
 impl Head {
     /// The head of an empty list.
-    pub(crate) const EMPTY: Self = Self(NIL);
+    pub(crate) const EMPTY: Self = Self { first: NIL };
 
     #[inline]
     pub(crate) fn is_empty(self) -> bool {
         self == Self::EMPTY
+    }
+
+    /// The first member, `NIL` if there is none.
+    #[inline]
+    fn first(self) -> u32 {
+        if self.is_empty() { NIL } else { self.first & !MANY }
+    }
+
+    /// The only member, if there is exactly one.
+    #[inline]
+    pub(crate) fn only(self) -> Option<u32> {
+        (self.first & MANY == 0).then_some(self.first)
     }
 }
 
@@ -88,7 +110,7 @@ impl<T> Links<T> {
 
     /// What is known of the first member of a list.
     pub(crate) fn front(&self, head: Head) -> Option<&T> {
-        self.get(head.0)
+        self.get(head.first())
     }
 
     /// Puts `id` in front of the list that begins at `head`. On failure nothing has changed.
@@ -97,15 +119,16 @@ impl<T> Links<T> {
             return Err(MapError::AlreadyOn(id));
         }
         self.reserve(id)?;
-        if let Some(second) = self.nodes.get_mut(head.0 as usize) {
+        let next = head.first();
+        if let Some(second) = self.nodes.get_mut(next as usize) {
             second.prev = id;
         }
         self.nodes[id as usize] = Node {
             prev: NIL,
-            next: head.0,
+            next,
             item: Some(item),
         };
-        head.0 = id;
+        *head = self.head_at(id);
         self.len += 1;
         Ok(())
     }
@@ -115,13 +138,17 @@ impl<T> Links<T> {
         let node = self.nodes.get_mut(id as usize)?;
         let item = node.item.take()?;
         let (prev, next) = (node.prev, node.next);
-        match self.nodes.get_mut(prev as usize) {
-            Some(before) => before.next = next,
-            None => head.0 = next,
-        }
+        let first = match self.nodes.get_mut(prev as usize) {
+            Some(before) => {
+                before.next = next;
+                head.first()
+            }
+            None => next,
+        };
         if let Some(after) = self.nodes.get_mut(next as usize) {
             after.prev = prev;
         }
+        *head = self.head_at(first);
         self.len -= 1;
         Some(item)
     }
@@ -131,13 +158,13 @@ impl<T> Links<T> {
     pub(crate) fn iter(&self, head: Head) -> Iter<'_, T> {
         Iter {
             nodes: &self.nodes,
-            at: head.0,
+            at: head.first(),
         }
     }
 
     /// Lends the members' items, front to back, until `each` breaks off.
     pub(crate) fn visit_mut(&mut self, head: Head, mut each: impl FnMut(&mut T) -> ControlFlow<()>) {
-        let mut at = head.0;
+        let mut at = head.first();
         while let Some(node) = self.nodes.get_mut(at as usize) {
             at = node.next;
             if node.item.as_mut().is_none_or(|item| each(item).is_break()) {
@@ -146,11 +173,20 @@ impl<T> Links<T> {
         }
     }
 
+    fn head_at(&self, first: u32) -> Head {
+        match self.nodes.get(first as usize) {
+            None => Head::EMPTY,
+            Some(node) if node.next == NIL => Head { first },
+            Some(_) => Head { first: first | MANY },
+        }
+    }
+
     /// Asserts the invariants, given the heads of all lists.
     pub(crate) fn check_invariants(&self, heads: impl Iterator<Item = Head>) {
         let mut members = 0;
         for head in heads {
-            let (mut before, mut at) = (NIL, head.0);
+            assert_eq!(head, self.head_at(head.first()), "links 4: whether there is only one");
+            let (mut before, mut at) = (NIL, head.first());
             while at != NIL {
                 let node = &self.nodes[at as usize];
                 assert!(node.item.is_some(), "links 1: {at} is on a list without an item");
@@ -167,7 +203,7 @@ impl<T> Links<T> {
 
     /// Makes a node for `id`. Ids are dense, so a vector without gaps is no waste.
     fn reserve(&mut self, id: u32) -> Result<(), MapError> {
-        if id == NIL {
+        if id >= MAX_IDS {
             return Err(MapError::BadId(id));
         }
         let needed = id as usize + 1;
@@ -271,8 +307,8 @@ mod tests {
     #[test]
     fn no_memory_is_an_error() {
         // 2^48 bytes of nodes: more than an address space has.
-        let mut links = Links::<[u8; 1 << 16]>::new();
-        assert_eq!(links.reserve(NIL - 1), Err(MapError::OutOfMemory));
+        let mut links = Links::<[u8; 1 << 17]>::new();
+        assert_eq!(links.reserve(MAX_IDS - 1), Err(MapError::OutOfMemory));
         assert!(links.nodes.is_empty());
     }
 

@@ -90,7 +90,7 @@ impl SignalMap {
     /// - [`MapError::BadSignal`]: `signal` is not in 1 ..= [`MAX_SIGNAL`](Self::MAX_SIGNAL). Whether the system has
     ///   this signal, and lets a handler be installed for it, only the system can tell.
     /// - [`MapError::AlreadyOn`]: `id` is on the map already.
-    /// - [`MapError::BadId`]: `id` is [`u32::MAX`].
+    /// - [`MapError::BadId`]: `id` is not below 2³¹ - 1.
     /// - [`MapError::OutOfMemory`].
     #[doc(alias = "evmap_signal_add_")]
     pub fn insert(&mut self, signal: i32, id: u32) -> Result<Sharing, MapError> {

@@ -333,6 +333,7 @@ fn errors_change_nothing() {
         (3, 0, level(WRITE), MapError::AlreadyOn(0)),
         (5, 0, level(READ), MapError::AlreadyOn(0)),
         (3, u32::MAX, level(WRITE), MapError::BadId(u32::MAX)),
+        (3, (1 << 31) - 1, level(WRITE), MapError::BadId((1 << 31) - 1)),
     ] {
         assert_eq!(map.insert(fd, id, registration), Err(error));
         assert!(!error.to_string().is_empty());

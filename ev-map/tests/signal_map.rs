@@ -19,6 +19,7 @@ fn errors_change_nothing() {
         (2, 0, MapError::AlreadyOn(0)),
         (3, 0, MapError::AlreadyOn(0)),
         (3, u32::MAX, MapError::BadId(u32::MAX)),
+        (3, (1 << 31) - 1, MapError::BadId((1 << 31) - 1)),
     ] {
         assert_eq!(map.insert(signal, id), Err(error));
         assert!(!error.to_string().is_empty());
