@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::mem;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
@@ -149,12 +150,13 @@ impl<S, B: Backend> EventLoop<S, B> {
 
     #[cfg(feature = "threads")]
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        let Some(messages) = &self.reactor.messages else {
-            return self.waiter.wait(timeout).map(drop);
-        };
-        messages
-            .inbox
-            .sleep(None, timeout, |timeout| self.waiter.wait(timeout).map(drop))
+        let inbox = self.reactor.messages.as_ref().map(|messages| &messages.inbox);
+        let timeout = inbox.map_or(timeout, |inbox| inbox.begin_sleep(None, timeout));
+        let waited = self.waiter.wait(timeout);
+        if let Some(inbox) = inbox {
+            inbox.end_sleep();
+        }
+        waited.map(drop)
     }
 
     /// Makes the loop usable in a child process after `fork`: it gets a kernel object, a signal pipe and a notifier of
@@ -285,6 +287,8 @@ impl<S, B: Backend> Call<'_, S, B> {
         if let Some(callback) = self.callback.take() {
             drop(self.reactor.engine.finish(self.key, callback));
         }
+        // There is nothing left to drop, and to find that out would be a call for each callback.
+        mem::forget(self);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The name by which an event is known.
 
 use std::fmt;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 
 /// Identifies one event of one loop for as long as the event exists.
 ///
@@ -11,13 +11,18 @@ use std::num::NonZeroU32;
 /// key of one of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventKey {
-    index: u32,
-    generation: NonZeroU32,
+    /// The generation above the index: one word, so that a key and its causes travel in two registers.
+    bits: NonZeroU64,
 }
 
 impl EventKey {
+    #[inline]
     pub(crate) const fn new(index: u32, generation: NonZeroU32) -> Self {
-        Self { index, generation }
+        let generation = (generation.get() as u64) << 32;
+        match NonZeroU64::new(generation | index as u64) {
+            Some(bits) => Self { bits },
+            None => unreachable!(),
+        }
     }
 
     /// The event's slot: small numbers, used again soon, for tables kept beside the loop's.
@@ -26,36 +31,33 @@ impl EventKey {
     #[inline]
     #[must_use]
     pub const fn index(self) -> u32 {
-        self.index
+        self.bits.get() as u32
     }
 
     #[inline]
-    pub(crate) const fn generation(self) -> NonZeroU32 {
-        self.generation
+    pub(crate) const fn generation(self) -> u32 {
+        (self.bits.get() >> 32) as u32
     }
 
     /// The key as a number, to travel through interfaces that know only numbers.
     #[must_use]
     pub const fn to_bits(self) -> u64 {
-        (self.generation.get() as u64) << 32 | self.index as u64
+        self.bits.get()
     }
 
     /// The key that [`to_bits`](Self::to_bits) made a number of; `None` for a number that it never makes.
     #[must_use]
     pub const fn from_bits(bits: u64) -> Option<Self> {
-        match NonZeroU32::new((bits >> 32) as u32) {
-            Some(generation) => Some(Self {
-                index: bits as u32,
-                generation,
-            }),
-            None => None,
+        match NonZeroU64::new(bits) {
+            Some(bits) if bits.get() >> 32 != 0 => Some(Self { bits }),
+            _ => None,
         }
     }
 }
 
 impl fmt::Debug for EventKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "EventKey({}v{})", self.index, self.generation)
+        write!(f, "EventKey({}v{})", self.index(), self.generation())
     }
 }
 

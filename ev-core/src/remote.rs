@@ -71,21 +71,19 @@ impl<C, P> Inbox<C, P> {
         self.mailbox.close()
     }
 
-    /// Calls `wait` in a way that a message ends it; with a timeout of zero if there is one already.
-    pub(crate) fn sleep<R>(
-        &self,
-        until: Option<Time>,
-        timeout: Option<Duration>,
-        wait: impl FnOnce(Option<Duration>) -> R,
-    ) -> R {
-        let gate = self.waker.gate();
-        let answer = match gate.begin_wait(until.map(Time::as_nanos)) {
-            Admission::Sleep => wait(timeout),
-            Admission::Notified => wait(Some(Duration::ZERO)),
-        };
+    /// To be called before the wait, so that a message ends it. Answers how long it may last: not at all if there is a
+    /// message already.
+    pub(crate) fn begin_sleep(&self, until: Option<Time>, timeout: Option<Duration>) -> Option<Duration> {
+        match self.waker.gate().begin_wait(until.map(Time::as_nanos)) {
+            Admission::Sleep => timeout,
+            Admission::Notified => Some(Duration::ZERO),
+        }
+    }
+
+    /// To be called after the wait.
+    pub(crate) fn end_sleep(&self) {
         // Whether notified or not, the mailbox is looked at next.
-        let _ = gate.end_wait();
-        answer
+        let _ = self.waker.gate().end_wait();
     }
 }
 

@@ -40,8 +40,9 @@ impl<B: Backend, P> Engine<B, P> {
             self.timeouts[index as usize] = nanoseconds(timeout);
             flags |= Flags::TIMEOUT;
         }
-        self.slots.occupy(target, flags, priority, interest, spec.mode);
-        self.note_maxima();
+        self.slots.occupy(target, flags, interest, spec.mode);
+        self.active.set_priority(index, priority);
+        self.note_events();
         Ok(self.slots.key(index))
     }
 
@@ -108,7 +109,7 @@ impl<B: Backend, P> Engine<B, P> {
         if let Some(deadline) = deadline {
             self.arm(index, deadline);
         }
-        self.note_maxima();
+        self.note_added();
         Ok(())
     }
 
@@ -122,7 +123,7 @@ impl<B: Backend, P> Engine<B, P> {
         let index = self.slots.find(key)?;
         self.reserve_timeout(index)?;
         self.arm(index, deadline);
-        self.note_maxima();
+        self.note_added();
         Ok(())
     }
 
@@ -176,7 +177,7 @@ impl<B: Backend, P> Engine<B, P> {
     pub fn activate(&mut self, key: EventKey, causes: Causes) -> Result<(), Error> {
         let index = self.slots.find(key)?;
         self.push(index, causes);
-        self.note_maxima();
+        self.note_active();
         Ok(())
     }
 
@@ -188,7 +189,7 @@ impl<B: Backend, P> Engine<B, P> {
     pub fn activate_later(&mut self, key: EventKey, causes: Causes) -> Result<(), Error> {
         let index = self.slots.find(key)?;
         self.active.push_later(index, causes);
-        self.note_maxima();
+        self.note_active();
         Ok(())
     }
 
@@ -206,7 +207,7 @@ impl<B: Backend, P> Engine<B, P> {
                 number += 1;
             }
         }
-        self.note_maxima();
+        self.note_active();
         number
     }
 
@@ -248,7 +249,7 @@ impl<B: Backend, P> Engine<B, P> {
         if self.active.is_in_turn(index) {
             return Err(Error::Active);
         }
-        self.slots.get_mut(index).priority = priority;
+        self.active.set_priority(index, priority);
         Ok(())
     }
 
@@ -361,9 +362,6 @@ impl<B: Backend, P> Engine<B, P> {
         if self.active.remove(index).is_some() {
             let slot = self.slots.get_mut(index);
             slot.flags.remove(Flags::EXPIRED);
-            if slot.flags.contains(Flags::INTERNAL) {
-                self.active_internal -= 1;
-            }
         }
     }
 

@@ -28,7 +28,7 @@ impl<B: Backend, P> Engine<B, P> {
         self.finalizing += 1;
         self.names.remove(&index);
         self.push(index, Causes::empty());
-        self.note_maxima();
+        self.note_active();
         Ok(())
     }
 
@@ -58,7 +58,7 @@ impl<B: Backend, P> Engine<B, P> {
             let pushed = self.active.push_later(index, Causes::empty());
             debug_assert_eq!(pushed, Pushed::Queued, "it was not active");
         }
-        self.note_maxima();
+        self.note_active();
         Ok(())
     }
 }

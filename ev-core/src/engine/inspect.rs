@@ -73,7 +73,7 @@ pub struct EventInfo {
 impl<B: Backend, P> Engine<B, P> {
     /// How much there is now.
     pub fn counts(&self) -> Counts {
-        let active = self.active.len() - self.active_internal;
+        let active = self.active.len();
         Counts {
             events: self.len(),
             registrations: self.inserted,
@@ -105,17 +105,32 @@ impl<B: Backend, P> Engine<B, P> {
         &mut self.maxima
     }
 
-    /// To be called where counts have grown.
+    /// To be called where events may have grown in number.
     #[inline]
-    pub(super) fn note_maxima(&mut self) {
-        let (events, active) = (self.len(), self.active.len() - self.active_internal);
+    pub(super) fn note_events(&mut self) {
+        self.maxima.events = self.maxima.events.max(self.len());
+    }
+
+    /// To be called where registrations or deadlines may have.
+    #[inline]
+    pub(super) fn note_added(&mut self) {
         let maxima = &mut self.maxima;
-        maxima.events = maxima.events.max(events);
         maxima.registrations = maxima.registrations.max(self.inserted);
         maxima.deadlines = maxima.deadlines.max(self.timers.len());
-        maxima.active = maxima.active.max(active);
-        let memberships = self.inserted + self.timers.len() + active;
-        maxima.memberships = maxima.memberships.max(memberships);
+        self.note_memberships();
+    }
+
+    /// To be called where active events may have.
+    #[inline]
+    pub(super) fn note_active(&mut self) {
+        self.maxima.active = self.maxima.active.max(self.active.len());
+        self.note_memberships();
+    }
+
+    #[inline]
+    fn note_memberships(&mut self) {
+        let memberships = self.inserted + self.timers.len() + self.active.len();
+        self.maxima.memberships = self.maxima.memberships.max(memberships);
     }
 
     /// Names an event, for [`describe`](Self::describe) and [`dump`](Self::dump).
@@ -144,7 +159,7 @@ impl<B: Backend, P> Engine<B, P> {
             target: target_of(slot),
             mode: slot.mode,
             persistence: persistence_of(slot.flags),
-            priority: slot.priority,
+            priority: self.active.priority(index),
             timeout: has_timeout.then(|| Duration::from_nanos(self.timeouts[index as usize])),
             is_registered: slot.flags.contains(SlotFlags::INSERTED),
             deadline: self.timers.deadline(index),

@@ -1,30 +1,31 @@
 //! The library's own events: the pipe that signals come through, and the notifier that other threads wake the loop by.
 //!
-//! They are ordinary I/O events of the most urgent priority without a payload; when their turn comes the engine handles
-//! them itself. They are not counted: a loop with nothing else ends.
+//! They are I/O events without a payload that are never queued: a turn handles them itself, before it calls the first event.
+//! They are not counted: a loop with nothing else ends.
 
 use ev_backend::Backend;
 
 use super::Engine;
-use super::slots::Flags;
 use crate::Error;
 
 impl<B: Backend, P> Engine<B, P> {
-    /// Handles an internal event that became active.
-    pub(super) fn run_internal(&mut self, index: u32) {
-        debug_assert!(
-            self.slots.get(index).flags.contains(Flags::INTERNAL),
-            "only internal events have no payload"
-        );
+    /// Handles the internal events that became active.
+    #[cfg_attr(
+        not(any(feature = "signals", feature = "threads")),
+        expect(clippy::unused_self, reason = "there is nothing internal then")
+    )]
+    pub(super) fn run_internals(&mut self) {
         #[cfg(feature = "threads")]
         if let Some((waker, event)) = &self.waker
-            && *event == index
+            && self.active.take_internal(*event)
         {
             // A notifier that cannot be read has nothing to drain.
             let _ = waker.notifier().drain();
         }
         #[cfg(feature = "signals")]
-        if self.signals.is_receiver(index) {
+        if let Some(event) = self.signals.receiver_event()
+            && self.active.take_internal(event)
+        {
             self.deliver_signals();
         }
     }
@@ -55,15 +56,18 @@ impl<B: Backend, P> Engine<B, P> {
 
         use ev_backend::{Interest, Mode};
 
+        use super::slots::Flags;
+
         let index = self.slots.reserve()?;
         self.active.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
         let flags = Flags::IO | Flags::OWNED | Flags::PERSISTENT | Flags::INTERNAL;
         self.slots
-            .occupy(source.as_fd().as_raw_fd(), flags, 0, Interest::READ, Mode::Level);
+            .occupy(source.as_fd().as_raw_fd(), flags, Interest::READ, Mode::Level);
         if let Err(error) = self.register(index) {
             self.slots.vacate(index);
             return Err(error);
         }
+        self.active.set_internal(index);
         self.internal += 1;
         Ok(index)
     }

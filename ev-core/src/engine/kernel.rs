@@ -3,10 +3,10 @@
 use std::io;
 use std::os::fd::RawFd;
 
-use ev_backend::{Backend, Change, Features, Waiter};
-use ev_map::Matched;
+use ev_backend::{Backend, Change, Features, Readiness, Tag, Waiter};
+use ev_map::{FdMap, Matched};
 
-use super::active::Pushed;
+use super::active::{ActiveQueues, Pushed};
 use super::slots::Flags;
 use super::{Causes, Engine};
 use crate::Error;
@@ -45,6 +45,7 @@ impl<B: Backend, P> Engine<B, P> {
     /// # Errors
     ///
     /// The backend's refusal of the signal pipe or the notifier, without which the loop would be deaf. It is tried again.
+    #[inline(never)]
     pub(super) fn flush(&mut self) -> io::Result<()> {
         while let Some(change) = self.fds.next_deferred() {
             let Err(error) = self.apply(&change) else { continue };
@@ -75,8 +76,11 @@ impl<B: Backend, P> Engine<B, P> {
     }
 
     /// Hands the registrations to the waiter; part of [`begin_turn`](Self::begin_turn).
+    #[inline]
     pub(super) fn prepare(&mut self, waiter: &mut B::Waiter) -> io::Result<()> {
-        self.flush()?;
+        if self.fds.has_deferred() {
+            self.flush()?;
+        }
         self.backend.prepare(waiter)?;
         self.unprepared = false;
         Ok(())
@@ -89,30 +93,18 @@ impl<B: Backend, P> Engine<B, P> {
     /// The kernel's, when its set has to be rebuilt because a descriptor that was closed without being deleted goes on
     /// reporting, and cannot be.
     pub fn harvest(&mut self, waiter: &mut B::Waiter) -> io::Result<()> {
-        let Self {
-            fds,
-            active,
-            slots,
-            active_internal,
-            stale,
-            ..
-        } = self;
+        let Self { fds, active, stale, .. } = self;
         let mut first_stale = None;
         let mut again = false;
         waiter.for_each(|tag, readiness| {
-            let matched = fds.matching(tag, readiness, |index, hit| {
-                let slot = slots.get(index);
-                let pushed = active.push(index, slot.priority, hit.into());
-                if slot.flags.contains(Flags::INTERNAL) && pushed == Pushed::Queued {
-                    *active_internal += 1;
-                }
-            });
-            if matched == Matched::Stale {
+            if let Some((index, hit)) = fds.matching_only(tag, readiness) {
+                active.push(index, hit.into());
+            } else if report(fds, active, tag, readiness) == Matched::Stale {
                 again |= *stale == Some(tag);
                 first_stale = first_stale.or(Some(tag));
             }
         });
-        self.note_maxima();
+        self.note_active();
         self.stale = first_stale;
         // One stale report may have been on its way when the descriptor was deleted. The same one again means that the
         // file lives on in a duplicate, which only a new kernel object is rid of.
@@ -147,13 +139,16 @@ impl<B: Backend, P> Engine<B, P> {
 
     /// Puts an event at the end of its queue, and notices when that is more urgent than what is being processed.
     pub(super) fn push(&mut self, index: u32, causes: Causes) {
-        let slot = self.slots.get(index);
-        debug_assert!(
-            !slot.flags.contains(Flags::INTERNAL),
-            "only a report makes an internal event active"
-        );
-        if self.active.push(index, slot.priority, causes) == Pushed::Queued {
-            self.run.notice(slot.priority);
+        if self.active.push(index, causes) == Pushed::Queued {
+            self.run.notice(self.active.priority(index));
         }
     }
+}
+
+/// Makes the events active that a report concerns, where it is not just one.
+#[cold]
+fn report(fds: &FdMap, active: &mut ActiveQueues, tag: Tag, readiness: Readiness) -> Matched {
+    fds.matching(tag, readiness, |index, hit| {
+        active.push(index, hit.into());
+    })
 }

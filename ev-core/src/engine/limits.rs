@@ -119,6 +119,12 @@ impl Allowance {
         self.spent
     }
 
+    /// Whether there is a limit to what this turn calls.
+    #[inline]
+    pub(super) fn is_limited(&self) -> bool {
+        self.calls.is_some() || self.limits.interval.is_some()
+    }
+
     /// Counts a callback of that priority.
     #[inline]
     pub(super) fn count(&mut self, priority: u8) {

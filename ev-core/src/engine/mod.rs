@@ -30,6 +30,10 @@
 //! 6. A slot that is `FINALIZING` is active, has a payload, and is waiting for nothing; `finalizing` counts them.
 //! 7. `names` has entries for occupied slots only.
 
+#[cfg_attr(
+    not(any(feature = "signals", feature = "threads")),
+    allow(dead_code, reason = "there are no internal events then")
+)]
 mod active;
 mod arm;
 mod checks;
@@ -113,7 +117,6 @@ pub struct Engine<B: Backend, P> {
     /// The waiter does not know yet of some change.
     unprepared: bool,
     inserted: usize,
-    active_internal: usize,
     run: Run,
     allowance: Allowance,
     /// The latest reading of the clock that the driver gave.
@@ -156,7 +159,6 @@ impl<B: Backend, P> Engine<B, P> {
             checks: None,
             unprepared: false,
             inserted: 0,
-            active_internal: 0,
             run: Run::default(),
             allowance: Allowance::default(),
             now: None,
@@ -192,10 +194,10 @@ impl<B: Backend, P> Engine<B, P> {
     #[doc(alias = "event_base_priority_init")]
     pub fn set_priorities(&mut self, priorities: NonZeroU8) -> Result<(), Error> {
         let available = priorities.get();
-        if self.active.len() > self.active_internal {
+        if !self.active.is_empty() {
             return Err(Error::Active);
         }
-        let least_urgent = self.slots.keys().map(|key| self.slots.get(key.index()).priority).max();
+        let least_urgent = self.slots.keys().map(|key| self.active.priority(key.index())).max();
         if let Some(asked) = least_urgent.filter(|&priority| priority >= available) {
             return Err(Error::Priority { asked, available });
         }
@@ -218,10 +220,7 @@ impl<B: Backend, P> Engine<B, P> {
 
     /// Whether no event is added, none is active, and nobody holds the loop: nothing can happen any more by itself.
     pub fn is_idle(&self) -> bool {
-        self.inserted == 0
-            && self.timers.is_empty()
-            && self.active.len() == self.active_internal
-            && self.holds.is_empty()
+        self.inserted == 0 && self.timers.is_empty() && self.active.is_empty() && self.holds.is_empty()
     }
 
     /// Keeps the engine from being [idle](Self::is_idle) for as long as the answer exists.
@@ -245,7 +244,7 @@ impl<B: Backend, P> Engine<B, P> {
 
     /// Whether any event is active.
     pub fn has_active(&self) -> bool {
-        self.active.len() > 0
+        !self.active.is_empty() || self.active.has_internal()
     }
 
     /// The event's payload; `None` while its callback runs, and before it was filled.

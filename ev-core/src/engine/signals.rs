@@ -20,9 +20,9 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Whether the event is that of the receiver.
-    pub(super) fn is_receiver(&self, index: u32) -> bool {
-        self.receiver.as_ref().is_some_and(|(_, event)| *event == index)
+    /// The index of the receiver's event.
+    pub(super) fn receiver_event(&self) -> Option<u32> {
+        self.receiver.as_ref().map(|(_, event)| *event)
     }
 
     /// The events that are on signals: by number, newest first.
@@ -99,7 +99,7 @@ impl<B: Backend, P> Engine<B, P> {
         for &index in &hits {
             self.push(index, Causes::SIGNAL);
         }
-        self.note_maxima();
+        self.note_active();
         hits.len()
     }
 
@@ -109,7 +109,6 @@ impl<B: Backend, P> Engine<B, P> {
             signals: Signals { events, receiver, .. },
             deliveries,
             active,
-            slots,
             ..
         } = self;
         let Some((receiver, _)) = receiver else { return };
@@ -119,9 +118,9 @@ impl<B: Backend, P> Engine<B, P> {
                 let waiting = &mut deliveries[index as usize];
                 *waiting = waiting.saturating_add(count);
                 // Nothing is more urgent than what is being processed, which is the receiver's own event.
-                active.push(index, slots.get(index).priority, Causes::SIGNAL);
+                active.push(index, Causes::SIGNAL);
             });
         });
-        self.note_maxima();
+        self.note_active();
     }
 }

@@ -54,9 +54,16 @@ pub(crate) struct Slot<P> {
     /// Descriptor or signal; in a vacant slot the next vacant one.
     pub(crate) target: i32,
     pub(crate) flags: Flags,
-    pub(crate) priority: u8,
     pub(crate) interest: Interest,
     pub(crate) mode: Mode,
+}
+
+impl<P> Slot<P> {
+    /// The key of the event in this slot, of which `index` is the number.
+    #[inline]
+    pub(crate) fn key(&self, index: u32) -> EventKey {
+        EventKey::new(index, self.generation)
+    }
 }
 
 pub(crate) struct Slots<P> {
@@ -87,7 +94,7 @@ impl<P> Slots<P> {
     }
 
     /// Fills the slot that [`Slots::reserve`] named.
-    pub(crate) fn occupy(&mut self, target: i32, flags: Flags, priority: u8, interest: Interest, mode: Mode) -> u32 {
+    pub(crate) fn occupy(&mut self, target: i32, flags: Flags, interest: Interest, mode: Mode) -> u32 {
         self.occupied += 1;
         let flags = flags | Flags::OCCUPIED;
         if self.free == NIL {
@@ -97,7 +104,6 @@ impl<P> Slots<P> {
                 generation,
                 target,
                 flags,
-                priority,
                 interest,
                 mode,
             });
@@ -111,7 +117,6 @@ impl<P> Slots<P> {
             generation: slot.generation,
             target,
             flags,
-            priority,
             interest,
             mode,
         };
@@ -142,9 +147,16 @@ impl<P> Slots<P> {
     #[inline]
     pub(crate) fn find(&self, key: EventKey) -> Result<u32, Error> {
         match self.entries.get(key.index() as usize) {
-            Some(slot) if slot.generation == key.generation() && is_user(slot) => Ok(key.index()),
+            Some(slot) if slot.generation.get() == key.generation() && is_user(slot) => Ok(key.index()),
             _ => Err(Error::Stale),
         }
+    }
+
+    /// The slot, if the key is not stale; see [`find`](Self::find).
+    #[inline]
+    pub(crate) fn find_mut(&mut self, key: EventKey) -> Option<&mut Slot<P>> {
+        let slot = self.entries.get_mut(key.index() as usize)?;
+        (slot.generation.get() == key.generation() && is_user(slot)).then_some(slot)
     }
 
     #[inline]
@@ -184,7 +196,7 @@ mod tests {
 
     fn occupy(slots: &mut Slots<&'static str>, payload: &'static str) -> EventKey {
         let reserved = slots.reserve().unwrap();
-        let index = slots.occupy(0, Flags::empty(), 0, Interest::empty(), Mode::Level);
+        let index = slots.occupy(0, Flags::empty(), Interest::empty(), Mode::Level);
         assert_eq!(index, reserved);
         slots.get_mut(index).payload = Some(payload);
         slots.key(index)

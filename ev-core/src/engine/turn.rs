@@ -113,6 +113,9 @@ pub(super) struct Run {
     found: bool,
     /// The turn ends after the current callback.
     restart: bool,
+    /// The priority that this turn processes, as long as nothing but its queue is to be looked at before the next call: no
+    /// `stop`, `restart` or `repeat`, and no limit.
+    direct: Option<u8>,
     repeat: Option<Repeat>,
     /// How many deferred events this turn has been given.
     deferred: u32,
@@ -136,14 +139,27 @@ impl Run {
 
     /// A turn whose priority is no more is over.
     pub(super) fn set_priorities(&mut self, available: u8) {
-        self.restart |= self.priority >= Some(available);
+        if self.priority >= Some(available) {
+            self.end_early();
+        }
     }
 
     /// An event of that priority became active: one more urgent than what is being processed ends the turn.
     pub(super) fn notice(&mut self, priority: u8) {
         if self.priority.is_some_and(|current| priority < current) {
-            self.restart = true;
+            self.end_early();
         }
+    }
+
+    /// The turn ends after the callback that runs.
+    fn end_early(&mut self) {
+        self.restart = true;
+        self.direct = None;
+    }
+
+    /// Whether there is nothing that may end the turn before its queue is empty.
+    fn is_plain(&self) -> bool {
+        self.stop.is_none() && !self.restart && self.repeat.is_none()
     }
 }
 
@@ -160,6 +176,7 @@ impl<B: Backend, P> Engine<B, P> {
     /// Asks the run, or the next one if none is under way, to end.
     pub fn stop(&mut self, stop: Stop) {
         self.run.stop = self.run.stop.max(Some(stop));
+        self.run.direct = None;
     }
 
     /// Withdraws a request to stop, and returns it.
@@ -176,7 +193,7 @@ impl<B: Backend, P> Engine<B, P> {
     /// Ends the turn after the callback that runs: the kernel is asked again before other active events are called.
     #[doc(alias = "event_base_loopcontinue")]
     pub fn restart(&mut self) {
-        self.run.restart = true;
+        self.run.end_early();
     }
 
     /// Begins a turn: decides whether the run ends, tells the backend what has changed, and computes how long to sleep.
@@ -187,8 +204,10 @@ impl<B: Backend, P> Engine<B, P> {
     /// # Errors
     ///
     /// The backend's.
+    #[inline]
     pub fn begin_turn(&mut self, now: Time, held: Held, waiter: &mut B::Waiter) -> io::Result<Step> {
         self.run.restart = false;
+        self.run.direct = None;
         self.run.priority = None;
         self.run.called = false;
         self.run.posted = false;
@@ -206,10 +225,8 @@ impl<B: Backend, P> Engine<B, P> {
         let timeout = self.plan_wait(now, held, waiter)?;
         let (slots, run) = (&self.slots, &mut self.run);
         self.active.promote_later(|index| {
-            let slot = slots.get(index);
-            let deferred = u32::from(slot.flags.contains(Flags::DEFERRED));
+            let deferred = u32::from(slots.get(index).flags.contains(Flags::DEFERRED));
             run.deferred = run.deferred.saturating_add(deferred);
-            slot.priority
         });
         Ok(Step::Wait(timeout))
     }
@@ -225,6 +242,7 @@ impl<B: Backend, P> Engine<B, P> {
     /// # Errors
     ///
     /// The backend's.
+    #[inline]
     pub fn plan_wait(&mut self, now: Time, held: Held, waiter: &mut B::Waiter) -> io::Result<Option<Duration>> {
         self.prepare(waiter)?;
         let busy = held == Held::Work || self.run.stop.is_some() || self.has_active();
@@ -252,7 +270,7 @@ impl<B: Backend, P> Engine<B, P> {
             }
             self.push(index, Causes::TIMEOUT);
         }
-        self.note_maxima();
+        self.note_active();
     }
 
     fn rearm(&mut self, index: u32, deadline: Time) {
@@ -263,70 +281,100 @@ impl<B: Backend, P> Engine<B, P> {
     /// Takes the next event to be called; `None` when this turn is over.
     #[inline]
     pub fn next_active(&mut self) -> Option<Taken<P>> {
-        if self.run.repeat.is_some() {
-            return self.next_repeat();
-        }
         loop {
-            let index = self.pick()?;
-            let flags = self.slots.get(index).flags;
-            if flags.contains(Flags::INTERNAL) {
-                self.deactivate(index);
-                self.run_internal(index);
-                continue;
-            }
-            let causes = self.active.causes(index).unwrap_or_default();
-            self.leave_queue(index, flags, causes);
-            if causes.contains(Causes::SIGNAL) {
-                self.begin_repeat(index);
-            }
-            if let Some(taken) = self.take(index, causes) {
-                self.allowance.count(self.slots.get(index).priority);
-                if flags.contains(Flags::FINALIZING) {
-                    self.end_finalizing(index);
-                }
-                return Some(taken);
+            let (index, causes) = match self.run.direct.and_then(|priority| self.active.pop(priority)) {
+                Some(first) => first,
+                None if self.run.repeat.is_some() => return self.next_repeat(),
+                None => self.pick()?,
+            };
+            let taken = match self.take_plain(index, causes) {
+                Some(taken) => Some(taken),
+                None => self.take_other(index, causes),
+            };
+            if taken.is_some() {
+                return taken;
             }
         }
     }
 
-    /// The index of the event that is next in line.
-    #[inline]
-    fn pick(&mut self) -> Option<u32> {
+    /// Takes the event that is next in line off its queue.
+    fn pick(&mut self) -> Option<(u32, Causes)> {
         if self.run.stop == Some(Stop::Now) || self.run.restart && self.run.did_something() || self.allowance.is_spent()
         {
             return None;
         }
-        if let Some(priority) = self.run.priority {
-            if let Some(index) = self.active.first(priority) {
-                return Some(index);
-            }
-            if self.run.called {
-                return None;
-            }
+        if self.active.begin_internal() {
+            self.run_internals();
+        }
+        let current = self.run.priority.filter(|&priority| self.active.has(priority));
+        if current.is_none() && self.run.called {
+            return None;
         }
         let active = &self.active;
-        let overdue = self.allowance.overdue(|priority| active.first(priority).is_some());
-        let priority = overdue.or_else(|| active.most_urgent())?;
+        let overdue = || self.allowance.overdue(|priority| active.has(priority));
+        let priority = current.or_else(overdue).or_else(|| active.most_urgent())?;
         self.run.priority = Some(priority);
         self.run.found = true;
-        active.first(priority)
+        self.allowance.count(priority);
+        if self.run.is_plain() && !self.allowance.is_limited() {
+            self.run.direct = Some(priority);
+        }
+        self.active.pop(priority)
     }
 
-    /// Takes an event off its queue, and further: a one-shot event is deleted before it is called, a periodic one gets
-    /// its next deadline.
+    /// Takes a persistent event that has no timeout and is the user's: most of all that is called.
     #[inline]
-    fn leave_queue(&mut self, index: u32, flags: Flags, causes: Causes) {
+    fn take_plain(&mut self, index: u32, causes: Causes) -> Option<Taken<P>> {
+        const OTHER: Flags = Flags::SIGNAL
+            .union(Flags::FINALIZING)
+            .union(Flags::TIMEOUT)
+            .union(Flags::EXPIRED);
+        let slot = self.slots.get_mut(index);
+        if slot.flags & OTHER.union(Flags::PERSISTENT) != Flags::PERSISTENT {
+            return None;
+        }
+        let payload = slot.payload.take()?;
+        let key = slot.key(index);
+        Some(self.call(key, causes, payload))
+    }
+
+    /// Takes an event of any kind; one without payload is passed over.
+    fn take_other(&mut self, index: u32, causes: Causes) -> Option<Taken<P>> {
+        let flags = self.slots.get(index).flags;
+        self.prepare_call(index, flags, causes);
+        if flags.contains(Flags::SIGNAL) && causes.contains(Causes::SIGNAL) {
+            self.begin_repeat(index);
+        }
+        let slot = self.slots.get_mut(index);
+        let payload = slot.payload.take()?;
+        let key = slot.key(index);
+        let taken = self.call(key, causes, payload);
+        if flags.contains(Flags::FINALIZING) {
+            self.end_finalizing(index);
+        }
+        Some(taken)
+    }
+
+    /// What becomes of an event before it is called: a one-shot event is deleted, a periodic one gets its next deadline.
+    fn prepare_call(&mut self, index: u32, flags: Flags, causes: Causes) {
         if !flags.contains(Flags::PERSISTENT) {
             // As in `expire`: a refusal is harmless.
             let _ = self.disarm(index);
-            return;
-        }
-        self.active.remove(index);
-        if flags.contains(Flags::EXPIRED) {
+        } else if flags.contains(Flags::EXPIRED) {
             self.slots.get_mut(index).flags.remove(Flags::EXPIRED);
         } else if is_periodic(flags) && flags & (Flags::IO | Flags::INSERTED) != Flags::IO {
             // An I/O event that is not added gets no deadline: it would be half added.
             self.push_back(index, causes);
+        }
+    }
+
+    #[inline]
+    fn call(&mut self, key: EventKey, causes: Causes, payload: P) -> Taken<P> {
+        self.run.called = true;
+        self.running = Some(key);
+        Taken {
+            fired: Fired::new(key, causes),
+            payload,
         }
     }
 
@@ -348,19 +396,7 @@ impl<B: Backend, P> Engine<B, P> {
                 None => after(now, period),
             },
         );
-        self.note_maxima();
-    }
-
-    #[inline]
-    fn take(&mut self, index: u32, causes: Causes) -> Option<Taken<P>> {
-        let key = self.slots.key(index);
-        let payload = self.slots.get_mut(index).payload.take()?;
-        self.run.called = true;
-        self.running = Some(key);
-        Some(Taken {
-            fired: Fired::new(key, causes),
-            payload,
-        })
+        self.note_added();
     }
 
     /// Ends what [`next_active`](Self::next_active) began. Returns the payload if the event was removed meanwhile: the
@@ -368,10 +404,10 @@ impl<B: Backend, P> Engine<B, P> {
     #[inline]
     pub fn finish(&mut self, key: EventKey, payload: P) -> Option<P> {
         self.running = None;
-        let Ok(index) = self.slots.find(key) else {
+        let Some(slot) = self.slots.find_mut(key) else {
             return Some(payload);
         };
-        self.slots.get_mut(index).payload = Some(payload);
+        slot.payload = Some(payload);
         None
     }
 
@@ -404,8 +440,7 @@ impl<B: Backend, P> Engine<B, P> {
     #[must_use = "the run may be over"]
     pub fn end_turn(&mut self) -> Option<Outcome> {
         let (processed, active) = (self.run.priority.take(), &self.active);
-        self.allowance
-            .end_turn(processed, |priority| active.first(priority).is_some());
+        self.allowance.end_turn(processed, |priority| active.has(priority));
         let mode = self.run.mode;
         if self.run.stop.take().is_some() {
             return Some(Outcome::Stopped);
@@ -423,6 +458,7 @@ impl<B: Backend, P> Engine<B, P> {
         let count = self.deliveries.get_mut(index as usize).map_or(1, std::mem::take);
         if count > 1 {
             self.run.repeat = Some(Repeat { index, left: count - 1 });
+            self.run.direct = None;
         }
     }
 
@@ -434,7 +470,11 @@ impl<B: Backend, P> Engine<B, P> {
         if left > 1 {
             self.run.repeat = Some(Repeat { index, left: left - 1 });
         }
-        self.take(index, Causes::SIGNAL)
+        let slot = self.slots.get_mut(index);
+        let payload = slot.payload.take()?;
+        let key = slot.key(index);
+        // However often it was delivered, it counts as one callback, and that was counted.
+        Some(self.call(key, Causes::SIGNAL, payload))
     }
 
     /// Deleting a signal event in its callback takes back the deliveries that are left.

@@ -195,10 +195,19 @@ impl<B: Backend> Running<'_, B> {
         self.state.engine.as_mut().expect("a loop that runs exists")
     }
 
+    /// The time, if there is any deadline that it can be compared to.
+    fn turn_time(&mut self) -> Time {
+        if self.engine().has_deadlines() {
+            self.handle.shared.read_clock()
+        } else {
+            Time::ZERO
+        }
+    }
+
     fn turns(&mut self, waiter: &mut B::Waiter, messages: &mut SharedMessages<B>) -> io::Result<Outcome> {
         loop {
             let held = if messages.is_empty() { Held::Nothing } else { Held::Work };
-            let now = self.handle.shared.read_clock();
+            let now = self.turn_time();
             match self.engine().begin_turn(now, held, waiter)? {
                 // What was posted before the last hold went came after `held` had looked, if it went just now.
                 Step::Leave(Outcome::Empty) if !messages.is_empty() => continue,
@@ -208,9 +217,11 @@ impl<B: Backend> Running<'_, B> {
                     let until = timeout.map(|timeout| now + timeout);
                     self.state.asleep = true;
                     let inbox = &self.handle.shared.inbox;
-                    let waited = self
-                        .state
-                        .unlocked(|| inbox.sleep(until, timeout, |timeout| waiter.wait(timeout)));
+                    let waited = self.state.unlocked(|| {
+                        let waited = waiter.wait(inbox.begin_sleep(until, timeout));
+                        inbox.end_sleep();
+                        waited
+                    });
                     self.state.asleep = false;
                     waited?;
                 }
@@ -327,6 +338,8 @@ impl<B: Backend> Call<'_, '_, B> {
                 self.running.state.unlocked(|| drop(removed));
             }
         }
+        // There is nothing left to drop, and to find that out would be a call for each callback.
+        mem::forget(self);
     }
 }
 
