@@ -43,6 +43,7 @@ mod inspect;
 mod internal;
 mod kernel;
 mod limits;
+mod register;
 #[cfg(feature = "signals")]
 mod signals;
 mod slots;
