@@ -324,12 +324,12 @@ impl<B: Backend, P> Engine<B, P> {
         match deadline {
             Deadline::At(deadline) => self.timers.set(index, deadline),
             Deadline::After { now, timeout } => {
-                self.now = self.now.max(Some(now));
+                self.now.get_or_insert(now);
                 self.remember_timeout(index, timeout);
                 self.timers.set_after(index, now, timeout);
             }
             Deadline::In { now, queue } => {
-                self.now = self.now.max(Some(now));
+                self.now.get_or_insert(now);
                 self.remember_timeout(index, queue.timeout());
                 self.timers.set_in(index, now, queue);
             }
