@@ -439,7 +439,6 @@ fn a_timeout_counts_from_the_time_given(cell: &Cell) -> Verdict {
     assert_eq!(deadline(&mut lp, key), ahead + MINUTE);
     lp.events().delete(key).unwrap();
     lp.events().add(key).unwrap();
-    let now = lp.events().now();
     let due = deadline(&mut lp, key);
     assert!(due <= lp.events().read_clock() + MINUTE, "the last timeout, from now");
     Ok(())
