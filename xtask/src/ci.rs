@@ -7,7 +7,7 @@ use lexopt::Parser;
 use crate::tally::Tally;
 use crate::test_all::{self, Selection};
 use crate::workspace::Workspace;
-use crate::{Error, Result, capi, cross, examples, features, process, tidy};
+use crate::{Error, Result, bench, capi, cross, examples, features, process, tidy};
 
 /// A check, and the tests it counts.
 type Step = fn(&Workspace) -> Result<Tally>;
@@ -19,6 +19,7 @@ const STEPS: &[(&str, Step)] = &[
     ("doc", |workspace| uncounted(doc(workspace))),
     ("features", |workspace| uncounted(features::run(workspace))),
     ("cross", |workspace| uncounted(cross::run(workspace))),
+    ("bench", |workspace| uncounted(bench::check(workspace))),
     ("examples", |workspace| examples::run(workspace, &[])),
     ("capi", capi::compare),
     ("test-all", |workspace| test_all::run(workspace, &Selection::default())),
