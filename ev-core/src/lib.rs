@@ -68,6 +68,13 @@
 //! | `sim` | no | the simulated backend and its clock, for tests |
 //! | `log` | no | diagnostics through the `log` facade |
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(all(feature = "signals", feature = "threads")),
+    allow(
+        rustdoc::broken_intra_doc_links,
+        reason = "the documentation names what these features bring"
+    )
+)]
 
 #[cfg(not(any(feature = "epoll", feature = "poll", feature = "select", feature = "kqueue")))]
 compile_error!("ev-core needs a backend: enable at least one of the features epoll, poll, select and kqueue");

@@ -375,6 +375,7 @@ impl<B: Backend, P> Engine<B, P> {
     }
 }
 
+/// As long as a `Time` can tell.
 fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+    Time::ZERO.saturating_add(duration).as_nanos()
 }
