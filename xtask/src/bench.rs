@@ -45,21 +45,19 @@ pub(crate) fn check(workspace: &Workspace) -> Result {
     let cargo = |command: &str, arguments: &[&str]| {
         let mut cargo = process::cargo(workspace, command);
         cargo.arg("--manifest-path").arg(&manifest).args(arguments);
-        process::run_silent(&mut cargo)
+        cargo
     };
-    cargo("fmt", &["--all", "--check"])?;
-    cargo(
-        "clippy",
-        &["--workspace", "--all-targets", "--locked", "--", "-D", "warnings"],
-    )?;
-    cargo("test", &["--workspace", "--locked"])?;
+    process::run_silent(&mut cargo("fmt", &["--all", "--check"]))?;
+    let clippy = ["--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
+    process::run_silent(&mut cargo("clippy", &clippy))?;
+    process::run(&mut cargo("test", &["--workspace", "--locked"]))?;
     for package in ["ev-timer", "ev-map", "ev-core"] {
         let mut benchmarks = process::cargo(workspace, "test");
         benchmarks.args(["--package", package, "--benches"]);
         if package == "ev-core" {
             benchmarks.args(["--features", "sim"]);
         }
-        process::run_silent(&mut benchmarks)?;
+        process::run(&mut benchmarks)?;
     }
     Ok(())
 }
