@@ -1,7 +1,18 @@
 //! The events themselves: a slab of slots, named by index and generation.
 //!
+//! ```text
+//! free ─► 4 ─► 1 ─► 7 ◄─ last_free        vacant slots, in the order of use
+//!              └ was taken again out of turn: passed over when it comes up
+//! ```
+//!
+//! The slot of an event that was removed is used next, while its memory is at hand. That of an event that has only left
+//! for a while (`Flags::TRANSIENT`) is used last: as long as nobody else has needed it, the event finds it by its old key.
+//! So a thousand events that come and go in any order stay where they are, and there are never more slots than there
+//! were events at a time.
+//!
 //! Invariants:
-//! 1. A vacant slot is either on the free list (`target` is the next index) or retired.
+//! 1. Every vacant slot is on the list, unless it is retired. An occupied one may be, if it was taken out of turn.
+//!    `next` is `UNLINKED` in all slots that are not on the list, and leads from one to the next in those that are.
 //! 2. A slot's generation grows by one when its event is removed, so an old key never matches again.
 //! 3. `payload` is `None` in a vacant slot, in an internal event, and while the event's callback runs.
 
@@ -12,8 +23,10 @@ use ev_backend::{Interest, Mode};
 
 use crate::{Error, EventKey};
 
-const NIL: i32 = -1;
-/// Indices are kept in an `i32` on the free list.
+/// No slot.
+const NIL: u32 = u32::MAX;
+/// On no list.
+const UNLINKED: u32 = NIL - 1;
 const MAX_EVENTS: usize = i32::MAX as usize - 1;
 
 bitflags! {
@@ -45,17 +58,22 @@ bitflags! {
         const UNTIL_DUE = 1 << 13;
         /// Was activated as deferred work at least once.
         const DEFERRED = 1 << 12;
+        /// Exists only while it is pending or active.
+        const TRANSIENT = 1 << 14;
+        /// The slot is vacant for ever.
+        const RETIRED = 1 << 15;
     }
 }
 
 pub(crate) struct Slot<P> {
     pub(crate) payload: Option<P>,
     generation: NonZeroU32,
-    /// Descriptor or signal; in a vacant slot the next vacant one.
+    /// Descriptor or signal.
     pub(crate) target: i32,
     pub(crate) flags: Flags,
     pub(crate) interest: Interest,
     pub(crate) mode: Mode,
+    next: u32,
 }
 
 impl<P> Slot<P> {
@@ -68,7 +86,9 @@ impl<P> Slot<P> {
 
 pub(crate) struct Slots<P> {
     entries: Vec<Slot<P>>,
-    free: i32,
+    free: u32,
+    /// Of no account while `free` is `NIL`.
+    last_free: u32,
     occupied: usize,
 }
 
@@ -77,15 +97,38 @@ impl<P> Slots<P> {
         Self {
             entries: Vec::new(),
             free: NIL,
+            last_free: NIL,
             occupied: 0,
         }
     }
 
-    /// The index that the next [`Slots::occupy`] will use, with memory for it.
+    /// The index of a slot to [`occupy`](Self::occupy), with memory for it.
+    #[inline]
     pub(crate) fn reserve(&mut self) -> Result<u32, Error> {
-        if self.free != NIL {
-            return Ok(self.free as u32);
+        while let Some(slot) = self.entries.get_mut(self.free as usize) {
+            if slot.flags.is_empty() {
+                return Ok(self.free);
+            }
+            self.free = std::mem::replace(&mut slot.next, UNLINKED);
         }
+        self.grow()
+    }
+
+    /// As [`reserve`](Self::reserve), the slot in which the event with this key was, if no other was there since.
+    #[inline]
+    pub(crate) fn reserve_last(&mut self, key: Option<EventKey>) -> Result<u32, Error> {
+        if let Some(key) = key
+            && let Some(slot) = self.entries.get(key.index() as usize)
+            && slot.flags.is_empty()
+            && slot.generation.get() - 1 == key.generation()
+        {
+            return Ok(key.index());
+        }
+        self.reserve()
+    }
+
+    #[cold]
+    fn grow(&mut self) -> Result<u32, Error> {
         if self.entries.len() >= MAX_EVENTS {
             return Err(Error::OutOfMemory);
         }
@@ -93,49 +136,65 @@ impl<P> Slots<P> {
         Ok(self.entries.len() as u32)
     }
 
-    /// Fills the slot that [`Slots::reserve`] named.
-    pub(crate) fn occupy(&mut self, target: i32, flags: Flags, interest: Interest, mode: Mode) -> u32 {
+    /// Fills the slot that was reserved last.
+    #[inline]
+    pub(crate) fn occupy(&mut self, index: u32, target: i32, flags: Flags, interest: Interest, mode: Mode) {
         self.occupied += 1;
         let flags = flags | Flags::OCCUPIED;
-        if self.free == NIL {
-            let generation = NonZeroU32::MIN;
+        let Some(slot) = self.entries.get_mut(index as usize) else {
             self.entries.push(Slot {
                 payload: None,
-                generation,
+                generation: NonZeroU32::MIN,
                 target,
                 flags,
                 interest,
                 mode,
+                next: UNLINKED,
             });
-            return self.entries.len() as u32 - 1;
-        }
-        let index = self.free as u32;
-        let slot = &mut self.entries[index as usize];
-        self.free = slot.target;
-        *slot = Slot {
-            payload: None,
-            generation: slot.generation,
-            target,
-            flags,
-            interest,
-            mode,
+            return;
         };
-        index
+        if index == self.free {
+            self.free = std::mem::replace(&mut slot.next, UNLINKED);
+        }
+        slot.target = target;
+        slot.flags = flags;
+        slot.interest = interest;
+        slot.mode = mode;
     }
 
     /// Empties a slot and ends the life of its keys.
+    #[inline]
     pub(crate) fn vacate(&mut self, index: u32) -> Option<P> {
         self.occupied -= 1;
         let slot = &mut self.entries[index as usize];
         let payload = slot.payload.take();
+        let is_last = slot.flags.contains(Flags::TRANSIENT);
         slot.flags = Flags::empty();
         // A slot whose generations are used up stays vacant for ever.
-        if let Some(next) = slot.generation.checked_add(1) {
-            slot.generation = next;
-            slot.target = self.free;
-            self.free = index as i32;
+        let Some(next) = slot.generation.checked_add(1) else {
+            slot.flags = Flags::RETIRED;
+            return payload;
+        };
+        slot.generation = next;
+        if slot.next == UNLINKED {
+            self.link(index, is_last);
         }
         payload
+    }
+
+    /// Puts a slot on the list, which it is not on.
+    #[inline]
+    fn link(&mut self, index: u32, is_last: bool) {
+        if self.free == NIL {
+            self.last_free = index;
+        } else if is_last {
+            self.entries[index as usize].next = NIL;
+            self.entries[self.last_free as usize].next = index;
+            self.last_free = index;
+            return;
+        }
+        self.entries[index as usize].next = self.free;
+        self.free = index;
     }
 
     #[inline]
@@ -178,6 +237,27 @@ impl<P> Slots<P> {
         self.entries.len()
     }
 
+    /// Checks the module's first invariant.
+    #[cfg(test)]
+    pub(crate) fn check_invariants(&self) {
+        let mut listed = vec![false; self.entries.len()];
+        let (mut at, mut last) = (self.free, self.last_free);
+        while let Some(slot) = self.entries.get(at as usize) {
+            assert!(
+                !std::mem::replace(&mut listed[at as usize], true),
+                "1: on the list once"
+            );
+            last = at;
+            at = slot.next;
+        }
+        assert_eq!(at, NIL, "1: the list ends");
+        assert_eq!(last, self.last_free, "1: with the last");
+        for (slot, listed) in self.entries.iter().zip(listed) {
+            assert!(listed || !slot.flags.is_empty(), "1: every vacant slot is on the list");
+            assert_eq!(listed, slot.next != UNLINKED, "1: `next` says so");
+        }
+    }
+
     /// Keys of all events that keys lead to.
     pub(crate) fn keys(&self) -> impl Iterator<Item = EventKey> + '_ {
         let occupied = self.entries.iter().enumerate().filter(|(_, slot)| is_user(slot));
@@ -195,11 +275,19 @@ mod tests {
     use super::*;
 
     fn occupy(slots: &mut Slots<&'static str>, payload: &'static str) -> EventKey {
-        let reserved = slots.reserve().unwrap();
-        let index = slots.occupy(0, Flags::empty(), Interest::empty(), Mode::Level);
-        assert_eq!(index, reserved);
+        let index = slots.reserve().unwrap();
+        fill(slots, index, Flags::empty(), payload)
+    }
+
+    fn fill(slots: &mut Slots<&'static str>, index: u32, flags: Flags, payload: &'static str) -> EventKey {
+        slots.occupy(index, 0, flags, Interest::empty(), Mode::Level);
         slots.get_mut(index).payload = Some(payload);
         slots.key(index)
+    }
+
+    fn return_to_last(slots: &mut Slots<&'static str>, last: Option<EventKey>) -> EventKey {
+        let index = slots.reserve_last(last).unwrap();
+        fill(slots, index, Flags::TRANSIENT, "transient")
     }
 
     #[test]
@@ -237,6 +325,64 @@ mod tests {
             "vacant, though the generation is the same"
         );
         assert_ne!(occupy(&mut slots, "second").index(), first.index());
+    }
+
+    #[test]
+    fn who_left_for_a_while_finds_the_old_place() {
+        let mut slots = Slots::new();
+        let keys = [(); 4].map(|()| return_to_last(&mut slots, None));
+        for key in [2, 0, 3, 1].map(|n| keys[n]) {
+            slots.vacate(key.index());
+        }
+        for key in keys {
+            let again = return_to_last(&mut slots, Some(key));
+            assert_eq!(again.index(), key.index());
+            assert_ne!(again, key);
+            assert!(slots.find(key).is_err());
+        }
+        assert_eq!(occupy(&mut slots, "fifth").index(), 4);
+    }
+
+    #[test]
+    fn a_place_that_was_taken_is_not_found() {
+        let mut slots = Slots::new();
+        let keys = [(); 3].map(|()| return_to_last(&mut slots, None));
+        for key in keys {
+            slots.vacate(key.index());
+        }
+        let other = return_to_last(&mut slots, None);
+        assert_eq!(other.index(), keys[0].index(), "who left first");
+        assert_eq!(return_to_last(&mut slots, Some(keys[0])).index(), keys[1].index());
+        slots.vacate(other.index());
+        assert_eq!(
+            return_to_last(&mut slots, Some(keys[0])).index(),
+            keys[2].index(),
+            "used since"
+        );
+    }
+
+    #[test]
+    fn the_list_has_every_vacant_slot_in_whatever_order_they_come_and_go() {
+        let mut slots = Slots::new();
+        let mut keys: Vec<_> = (0..8).map(|_| Some(return_to_last(&mut slots, None))).collect();
+        let mut last = [None; 8];
+        let mut random = 1u32;
+        for _ in 0..10_000 {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let at = (random >> 16) as usize % 8;
+            match keys[at].take() {
+                Some(key) => {
+                    slots.vacate(key.index());
+                    last[at] = (random >> 30 != 0).then_some(key);
+                }
+                None => keys[at] = Some(return_to_last(&mut slots, last[at].take())),
+            }
+            for key in keys.iter().flatten() {
+                assert_eq!(slots.find(*key).ok(), Some(key.index()));
+            }
+            slots.check_invariants();
+        }
+        assert_eq!(slots.capacity(), 8, "never more than there were at a time");
     }
 
     #[test]
