@@ -65,8 +65,8 @@ impl State {
 
     /// Makes an event or a deferred callback known to the engine.
     pub(crate) fn introduce(&mut self, callback: &event_callback, spec: &Spec) -> Result<EventKey, Error> {
-        let key = self.engine.insert(spec)?;
-        self.engine.fill(key, Callback(callback))?;
+        let last = EventKey::from_bits(callback.last_key.get());
+        let key = self.engine.enter(last, spec, Callback::new(callback))?;
         callback.key.set(key.to_bits());
         Ok(key)
     }
@@ -75,37 +75,33 @@ impl State {
     /// is now.
     pub(crate) fn settle(&mut self, event: &event) {
         let Some(key) = key(event) else { return };
-        let engine = &self.engine;
+        let Ok(standing) = self.engine.standing(key) else {
+            return is_idle(event);
+        };
         let mut flags = 0;
-        if engine.is_registered(key).unwrap_or(false) {
+        if standing.is_registered {
             flags |= EVLIST_INSERTED;
         }
-        if engine.deadline(key).is_ok_and(|deadline| deadline.is_some()) {
+        if standing.has_deadline {
             flags |= EVLIST_TIMEOUT;
         }
-        if engine.causes(key).is_ok_and(|causes| causes.is_some()) {
+        if standing.active.is_some() {
             flags |= EVLIST_ACTIVE;
+        } else {
+            forget_hand(event);
         }
         set_lists(event, flags);
         if flags == 0 {
-            self.drop_key(&event.ev_evcallback);
-        }
-        if flags & EVLIST_ACTIVE == 0 {
-            forget_hand(event);
+            let _ = self.drop_key(&event.ev_evcallback);
         }
     }
 
-    /// Lets the engine forget an event, whatever it is waiting for.
-    pub(crate) fn forget(&mut self, event: &event) {
-        self.drop_key(&event.ev_evcallback);
-        set_lists(event, 0);
-        forget_hand(event);
-    }
-
-    pub(crate) fn drop_key(&mut self, callback: &event_callback) {
-        if let Some(key) = EventKey::from_bits(callback.key.take()) {
-            // The payload is a pointer: nothing is lost with it.
-            let _ = self.engine.remove(key);
+    /// Lets the engine forget an event or a deferred callback, whatever it is waiting for. On failure it has, but the kernel
+    /// refused to.
+    pub(crate) fn drop_key(&mut self, callback: &event_callback) -> Result<(), Error> {
+        match has_left(callback) {
+            Some(key) => self.engine.leave(key),
+            None => Ok(()),
         }
     }
 
@@ -115,27 +111,57 @@ impl State {
         if !has_target && deadline.is_none() {
             return Ok(());
         }
-        let key = self.known(event)?;
-        let is_idle = !self.engine.is_registered(key)? && self.engine.causes(key)?.is_none();
+        match key(event) {
+            None => self.add_idle(event, deadline)?,
+            Some(key) => self.add_known(event, key, deadline, has_target)?,
+        }
+        if let Some(deadline) = deadline {
+            event.ev_timeout.set(timeval_of(deadline.time()));
+        }
+        Ok(())
+    }
+
+    /// Adds an event that is neither pending nor active.
+    fn add_idle(&mut self, event: &event, deadline: Option<Deadline>) -> Result<(), Error> {
+        let callback = &event.ev_evcallback;
+        let last = EventKey::from_bits(callback.last_key.get());
+        let spec = self.spec(event);
+        let key = self
+            .engine
+            .enter_added(last, &spec, Callback::new(callback), deadline)?;
+        callback.key.set(key.to_bits());
+        let mut lists = 0;
+        if spec.target != Target::None {
+            lists |= EVLIST_INSERTED;
+        }
+        if deadline.is_some() {
+            lists |= EVLIST_TIMEOUT;
+        }
+        set_lists(event, lists);
+        Ok(())
+    }
+
+    fn add_known(
+        &mut self,
+        event: &event,
+        key: EventKey,
+        deadline: Option<Deadline>,
+        has_target: bool,
+    ) -> Result<(), Error> {
+        let standing = self.engine.standing(key)?;
         // Libevent's rule: an event that is active and waits no more is not put back on its descriptor.
+        let registers = has_target && !standing.is_registered && standing.active.is_none();
         let added = match deadline {
-            _ if has_target && is_idle => self.engine.add(key, deadline),
+            _ if registers => self.engine.add(key, deadline),
             Some(deadline) => self.engine.set_deadline(key, deadline),
             None => Ok(()),
         };
         if added.is_ok() && deadline.is_some() {
-            self.note_deadline(event, key);
+            // A new deadline takes the activation by the old one back.
+            event.by_hand.set(event.by_hand.get() & !EV_TIMEOUT);
         }
         self.settle(event);
         added
-    }
-
-    /// A new deadline takes the activation by the old one back; the event has to hear of both.
-    fn note_deadline(&self, event: &event, key: EventKey) {
-        event.by_hand.set(event.by_hand.get() & !EV_TIMEOUT);
-        if let Ok(Some(deadline)) = self.engine.deadline(key) {
-            event.ev_timeout.set(timeval_of(deadline));
-        }
     }
 
     /// When an event times out that is added with this timeout at this time.
@@ -261,6 +287,21 @@ fn set_lists(event: &event, lists: c_short) {
     flags.set(flags.get() & !(EVLIST_INSERTED | EVLIST_TIMEOUT | EVLIST_ACTIVE) | lists);
 }
 
+/// Takes its key from an event or a deferred callback that the engine does not know any more, or shall not.
+pub(crate) fn has_left(callback: &event_callback) -> Option<EventKey> {
+    let key = callback.key.take();
+    if key != 0 {
+        callback.last_key.set(key);
+    }
+    EventKey::from_bits(key)
+}
+
+/// Has an event's flags tell that it is neither pending nor active.
+pub(crate) fn is_idle(event: &event) {
+    set_lists(event, 0);
+    forget_hand(event);
+}
+
 fn forget_hand(event: &event) {
     event.by_hand.set(0);
     event.calls.set(event::NOT_BY_HAND);
@@ -305,7 +346,8 @@ pub unsafe extern "C" fn event_add(ev: *mut event, tv: *const timeval) -> c_int 
     // SAFETY: the caller gives null or a time.
     let tv = unsafe { tv.as_ref() };
     let deadline = tv.map(|tv| base.deadline(base.now(), tv));
-    let takes_back = tv.is_some() && is_active_by_timeout(&base, event);
+    let takes_back =
+        tv.is_some() && ptr::eq(base.current, &raw const event.ev_evcallback) && is_active_by_timeout(&base, event);
     let added = base.add(event, deadline);
     if added.is_ok() {
         if let Some(&tv) = tv
@@ -313,7 +355,7 @@ pub unsafe extern "C" fn event_add(ev: *mut event, tv: *const timeval) -> c_int 
         {
             event.ev_period.set(tv);
         }
-        if takes_back && ptr::eq(base.current, &raw const event.ev_evcallback) {
+        if takes_back {
             base.calls_left = 0;
         }
         base.wake_if_needed();
@@ -361,10 +403,11 @@ impl State {
         if ptr::eq(self.current, &raw const event.ev_evcallback) {
             self.calls_left = 0;
         }
-        let Some(key) = key(event) else { return Ok(()) };
-        let deleted = self.engine.delete(key);
-        self.forget(event);
-        deleted
+        if key(event).is_none() {
+            return Ok(());
+        }
+        is_idle(event);
+        self.drop_key(&event.ev_evcallback)
     }
 }
 

@@ -17,7 +17,7 @@
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::{CStr, c_int, c_ulong};
 use std::ops::{Deref, DerefMut};
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,7 +35,17 @@ use crate::watch::Watchers;
 
 /// What the engine knows an event or a deferred callback by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Callback(pub(crate) *const event_callback);
+pub(crate) struct Callback(NonNull<event_callback>);
+
+impl Callback {
+    pub(crate) fn new(callback: &event_callback) -> Self {
+        Self(NonNull::from(callback))
+    }
+
+    pub(crate) fn as_ptr(self) -> *const event_callback {
+        self.0.as_ptr()
+    }
+}
 
 /// `struct event_base`.
 #[derive(Debug)]
@@ -236,7 +246,7 @@ impl State {
 
     /// The event or deferred callback of a key, unless it was set up again since.
     pub(crate) fn callback_of(&self, key: EventKey) -> Option<*const event_callback> {
-        let &Callback(callback) = self.engine.payload(key).ok().flatten()?;
+        let callback = self.engine.payload(key).ok().flatten()?.as_ptr();
         // SAFETY: what the engine knows is alive (invariant 2).
         let current = unsafe { &*callback }.key.get();
         (current == key.to_bits()).then_some(callback)

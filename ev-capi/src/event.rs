@@ -74,7 +74,7 @@ pub unsafe extern "C" fn event_assign(
     let assigned = event {
         ev_evcallback: event_callback {
             key: Cell::new(0),
-            unused: 0,
+            last_key: Cell::new(0),
             evcb_flags: Cell::new(EVLIST_INIT),
             evcb_pri: Cell::new(priority),
             evcb_closure: Cell::new(closure),

@@ -12,7 +12,16 @@ use crate::compat;
 const MICROS: i64 = 1_000_000;
 
 /// The duration of a `timeval`, which need not be normalised; a negative one is none.
+#[inline]
 pub(crate) fn duration(tv: &timeval) -> Duration {
+    match (u64::try_from(tv.tv_sec), u32::try_from(tv.tv_usec)) {
+        (Ok(secs), Ok(micros @ ..1_000_000)) => Duration::new(secs, micros * 1000),
+        _ => odd_duration(tv),
+    }
+}
+
+#[cold]
+fn odd_duration(tv: &timeval) -> Duration {
     let micros = i128::from(tv.tv_sec) * i128::from(MICROS) + i128::from(tv.tv_usec);
     Duration::from_micros(u64::try_from(micros.max(0)).unwrap_or(u64::MAX))
 }
