@@ -38,11 +38,7 @@ impl<B: Backend, P> Engine<B, P> {
             Target::Signal(signal) => (signal, Flags::SIGNAL, Interest::empty()),
         };
         flags |= more;
-        flags |= match spec.persistence {
-            Persistence::Persistent => Flags::PERSISTENT,
-            Persistence::UntilDue => Flags::PERSISTENT | Flags::UNTIL_DUE,
-            Persistence::Once => Flags::empty(),
-        };
+        flags |= persistence_flags(spec.persistence);
         self.active.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
         if let Some(timeout) = spec.timeout {
             self.reserve_timeout(index, Flags::empty())?;
@@ -131,7 +127,7 @@ impl<B: Backend, P> Engine<B, P> {
         let index = self.slots.find(key)?;
         self.reserve_timeout(index, self.slots.get(index).flags)?;
         self.arm(index, deadline);
-        self.note_added();
+        self.note_deadlines();
         Ok(())
     }
 
@@ -302,7 +298,8 @@ impl<B: Backend, P> Engine<B, P> {
         Ok(())
     }
 
-    fn check_priority(&self, asked: Option<u8>) -> Result<u8, Error> {
+    #[inline]
+    pub(super) fn check_priority(&self, asked: Option<u8>) -> Result<u8, Error> {
         let available = self.active.priorities();
         match asked {
             None => Ok(available / 2),
@@ -350,6 +347,7 @@ impl<B: Backend, P> Engine<B, P> {
             }
         }
         self.set_timer(index, deadline);
+        self.slots.get_mut(index).flags |= Flags::TIMED;
     }
 
     #[inline]
@@ -359,11 +357,10 @@ impl<B: Backend, P> Engine<B, P> {
             Deadline::After { now, timeout } => self.timers.set_after(index, now, timeout),
             Deadline::In { now, queue } => self.timers.set_in(index, now, queue),
         }
-        self.slots.get_mut(index).flags |= Flags::TIMED;
     }
 
     /// Takes back an activation by the deadline that is about to be replaced; what else the event is active for stays.
-    fn take_back_timeout(&mut self, index: u32) {
+    pub(super) fn take_back_timeout(&mut self, index: u32) {
         match self.active.causes(index) {
             Some(Causes::TIMEOUT) => self.deactivate(index),
             Some(_) => {
@@ -521,6 +518,15 @@ impl<B: Backend, P> Engine<B, P> {
         } else {
             self.raw_changes == RawChanges::Deferred
         }
+    }
+}
+
+#[inline]
+pub(super) fn persistence_flags(persistence: Persistence) -> Flags {
+    match persistence {
+        Persistence::Persistent => Flags::PERSISTENT,
+        Persistence::UntilDue => Flags::PERSISTENT | Flags::UNTIL_DUE,
+        Persistence::Once => Flags::empty(),
     }
 }
 

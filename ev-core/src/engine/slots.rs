@@ -138,28 +138,41 @@ impl<P> Slots<P> {
 
     /// Fills the slot that was reserved last.
     #[inline]
-    pub(crate) fn occupy(&mut self, index: u32, target: i32, flags: Flags, interest: Interest, mode: Mode) {
+    pub(crate) fn occupy(
+        &mut self,
+        index: u32,
+        target: i32,
+        flags: Flags,
+        interest: Interest,
+        mode: Mode,
+    ) -> &mut Slot<P> {
         self.occupied += 1;
-        let flags = flags | Flags::OCCUPIED;
-        let Some(slot) = self.entries.get_mut(index as usize) else {
-            self.entries.push(Slot {
-                payload: None,
-                generation: NonZeroU32::MIN,
-                target,
-                flags,
-                interest,
-                mode,
-                next: UNLINKED,
-            });
-            return;
-        };
+        if index as usize == self.entries.len() {
+            self.append();
+        }
+        let slot = &mut self.entries[index as usize];
         if index == self.free {
             self.free = std::mem::replace(&mut slot.next, UNLINKED);
         }
         slot.target = target;
-        slot.flags = flags;
+        slot.flags = flags | Flags::OCCUPIED;
         slot.interest = interest;
         slot.mode = mode;
+        slot
+    }
+
+    /// Puts a vacant slot at the end, on no list, for which there is memory.
+    #[cold]
+    fn append(&mut self) {
+        self.entries.push(Slot {
+            payload: None,
+            generation: NonZeroU32::MIN,
+            target: -1,
+            flags: Flags::empty(),
+            interest: Interest::empty(),
+            mode: Mode::Level,
+            next: UNLINKED,
+        });
     }
 
     /// Empties a slot and ends the life of its keys.

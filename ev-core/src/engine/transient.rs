@@ -6,10 +6,12 @@
 //! [`finish`](Engine::finish) then gives its payload back as that of an event that was removed. Its key is another one
 //! each time. Given the last one it finds the slot where it was, if nobody has needed that meanwhile.
 
-use ev_backend::Backend;
+use ev_backend::{Backend, Interest, Mode};
 
+use super::arm::persistence_flags;
 use super::slots::Flags;
 use super::{Deadline, Engine, Spec};
+use crate::event::Persistence;
 use crate::{Causes, Error, EventKey};
 
 /// What may happen to an event next.
@@ -64,6 +66,36 @@ impl<B: Backend, P> Engine<B, P> {
         Ok(key)
     }
 
+    /// As [`enter_added`](Self::enter_added), an event that waits for nothing but this deadline. It has this priority, and
+    /// goes or stays when it is called.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Priority`] or [`Error::OutOfMemory`]; nothing has changed, and the payload is dropped.
+    #[inline]
+    pub fn enter_timer(
+        &mut self,
+        last: Option<EventKey>,
+        persistence: Persistence,
+        priority: u8,
+        payload: P,
+        deadline: Deadline,
+    ) -> Result<EventKey, Error> {
+        let priority = self.check_priority(Some(priority))?;
+        let index = self.slots.reserve_last(last)?;
+        self.active.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
+        self.timers.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
+        let flags = persistence_flags(persistence) | Flags::TRANSIENT | Flags::TIMED;
+        let slot = self.slots.occupy(index, -1, flags, Interest::empty(), Mode::Level);
+        slot.payload = Some(payload);
+        let key = slot.key(index);
+        self.active.set_priority(index, priority);
+        self.set_timer(index, deadline);
+        self.note_events();
+        self.note_deadlines();
+        Ok(key)
+    }
+
     #[inline]
     fn take_place(&mut self, last: Option<EventKey>, spec: &Spec, payload: P) -> Result<EventKey, Error> {
         let index = self.slots.reserve_last(last)?;
@@ -83,8 +115,31 @@ impl<B: Backend, P> Engine<B, P> {
         }
         if let Some(deadline) = deadline {
             self.set_timer(index, deadline);
+            self.slots.get_mut(index).flags |= Flags::TIMED;
         }
         Ok(())
+    }
+
+    /// Sets the deadline of an event that has entered, as [`set_deadline`](Self::set_deadline) does, and answers what may
+    /// happen to it next.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stale`], [`Error::OutOfMemory`]; nothing has changed then.
+    #[inline]
+    pub fn renew(&mut self, key: EventKey, deadline: Deadline) -> Result<Standing, Error> {
+        let index = self.slots.find(key)?;
+        self.timers.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
+        if self.active.causes(index).is_some() {
+            self.take_back_timeout(index);
+        }
+        self.set_timer(index, deadline);
+        let slot = self.slots.get_mut(index);
+        if !slot.flags.contains(Flags::TIMED) {
+            slot.flags |= Flags::TIMED;
+            self.note_deadlines();
+        }
+        Ok(self.standing_of(index))
     }
 
     /// Deletes the event, ends its life and drops its payload.
@@ -94,8 +149,20 @@ impl<B: Backend, P> Engine<B, P> {
     /// [`Error::Stale`]; or the backend's refusal to forget the descriptor: the event is gone all the same.
     #[inline]
     pub fn leave(&mut self, key: EventKey) -> Result<(), Error> {
+        const IN_MAPS: Flags = Flags::INSERTED.union(Flags::SIGNAL).union(Flags::OWNED);
         let index = self.slots.find(key)?;
-        let retired = self.retire(index);
+        let flags = self.slots.get(index).flags;
+        let retired = if flags.intersects(IN_MAPS) {
+            self.retire(index)
+        } else {
+            if flags.contains(Flags::TIMED) {
+                self.timers.cancel(index);
+            }
+            if self.active.causes(index).is_some() {
+                self.active.remove(index);
+            }
+            Ok(())
+        };
         self.end(index);
         retired
     }
@@ -108,12 +175,17 @@ impl<B: Backend, P> Engine<B, P> {
     #[inline]
     pub fn standing(&self, key: EventKey) -> Result<Standing, Error> {
         let index = self.slots.find(key)?;
+        Ok(self.standing_of(index))
+    }
+
+    #[inline]
+    fn standing_of(&self, index: u32) -> Standing {
         let flags = self.slots.get(index).flags;
-        Ok(Standing {
+        Standing {
             is_registered: flags.contains(Flags::INSERTED),
             has_deadline: flags.contains(Flags::TIMED),
             active: self.active.causes(index),
-        })
+        }
     }
 
     /// Whether the event has left when it is handed out.
