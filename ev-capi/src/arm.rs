@@ -3,8 +3,8 @@
 use std::ffi::{c_int, c_short};
 use std::ptr;
 
-use ev_core::engine::{Deadline, Spec, Target};
-use ev_core::{Causes, Error, EventKey, Features, Interest, Mode, Persistence, Time};
+use ev_core::engine::{Deadline, Spec, Standing, Target};
+use ev_core::{Causes, Error, EventKey, Features, Interest, Mode, Persistence};
 use libc::timeval;
 
 use crate::abi::{
@@ -14,13 +14,27 @@ use crate::abi::{
 use crate::base::{Callback, Locked, State};
 use crate::event::{ZERO, event_at};
 use crate::log::{ensure, warnx};
-use crate::time::{duration, timeval_of};
+use crate::time::{duration, is_normal, sum, timeval_of};
 use crate::{common, debug};
 
 /// The engine's key of an event or a deferred callback, if the engine knows it.
 #[inline]
 pub(crate) fn key(event: &event) -> Option<EventKey> {
     EventKey::from_bits(event.ev_evcallback.key.get())
+}
+
+/// When an event times out: for the engine, and as its structure tells.
+#[derive(Debug)]
+pub(crate) struct Due {
+    pub(crate) deadline: Deadline,
+    pub(crate) time: timeval,
+}
+
+impl From<Deadline> for Due {
+    fn from(deadline: Deadline) -> Self {
+        let time = timeval_of(deadline.time());
+        Self { deadline, time }
+    }
 }
 
 /// Whether to wait for a callback that runs in another thread.
@@ -34,18 +48,9 @@ pub(crate) enum Blocking {
 
 impl State {
     /// The event's description for the engine.
-    ///
-    /// Signal events and persistent ones stay added until they are deleted or their timeout comes: C's rules for what
-    /// follows are not the engine's.
     fn spec(&self, event: &event) -> Spec {
         let features = self.engine.features();
-        let stays = event.wants(EV_PERSIST | EV_SIGNAL);
-        let persistence = if stays {
-            Persistence::UntilDue
-        } else {
-            Persistence::Once
-        };
-        let mut spec = Spec::new(target(event, features), persistence);
+        let mut spec = Spec::new(target(event, features), persistence(event));
         spec.priority = Some(event.ev_evcallback.evcb_pri.get());
         // poll and select take no notice of EV_ET.
         if event.wants(EV_ET) && features.contains(Features::EDGE) {
@@ -78,26 +83,15 @@ impl State {
         let Ok(standing) = self.engine.standing(key) else {
             return is_idle(event);
         };
-        let mut flags = 0;
-        if standing.is_registered {
-            flags |= EVLIST_INSERTED;
-        }
-        if standing.has_deadline {
-            flags |= EVLIST_TIMEOUT;
-        }
-        if standing.active.is_some() {
-            flags |= EVLIST_ACTIVE;
-        } else {
-            forget_hand(event);
-        }
-        set_lists(event, flags);
-        if flags == 0 {
+        let lists = note_standing(event, standing);
+        if lists == 0 {
             let _ = self.drop_key(&event.ev_evcallback);
         }
     }
 
     /// Lets the engine forget an event or a deferred callback, whatever it is waiting for. On failure it has, but the kernel
     /// refused to.
+    #[inline]
     pub(crate) fn drop_key(&mut self, callback: &event_callback) -> Result<(), Error> {
         match has_left(callback) {
             Some(key) => self.engine.leave(key),
@@ -105,19 +99,60 @@ impl State {
         }
     }
 
-    /// Adds an event: the rest of `event_add`, and what follows a persistent event's activation.
-    pub(crate) fn add(&mut self, event: &event, deadline: Option<Deadline>) -> Result<(), Error> {
+    /// Adds an event, with a timeout from now if it is given one: the rest of `event_add`.
+    pub(crate) fn add_for(&mut self, event: &event, tv: Option<&timeval>) -> Result<(), Error> {
+        let Some(tv) = tv else {
+            return self.add(event, None);
+        };
+        let due = self.due(tv);
+        if event.wants(EV_IO | EV_SIGNAL) {
+            return self.add(event, Some(&due));
+        }
+        match key(event) {
+            None => self.add_timer(event, due.deadline)?,
+            Some(key) => self.renew_timer(event, key, due.deadline)?,
+        }
+        event.ev_timeout.set(due.time);
+        Ok(())
+    }
+
+    /// Adds an event, with a timeout if it is given one.
+    pub(crate) fn add(&mut self, event: &event, due: Option<&Due>) -> Result<(), Error> {
+        let deadline = due.map(|due| due.deadline);
         let has_target = event.wants(EV_IO | EV_SIGNAL);
         if !has_target && deadline.is_none() {
             return Ok(());
         }
-        match key(event) {
-            None => self.add_idle(event, deadline)?,
-            Some(key) => self.add_known(event, key, deadline, has_target)?,
+        match (key(event), deadline) {
+            (None, _) => self.add_idle(event, deadline)?,
+            (Some(key), Some(deadline)) if !has_target => self.renew_timer(event, key, deadline)?,
+            (Some(key), _) => self.add_known(event, key, deadline)?,
         }
-        if let Some(deadline) = deadline {
-            event.ev_timeout.set(timeval_of(deadline.time()));
+        if let Some(due) = due {
+            event.ev_timeout.set(due.time);
         }
+        Ok(())
+    }
+
+    /// Adds an event that is neither pending nor active and waits for a time only.
+    fn add_timer(&mut self, event: &event, deadline: Deadline) -> Result<(), Error> {
+        let callback = &event.ev_evcallback;
+        let last = EventKey::from_bits(callback.last_key.get());
+        let (persistence, priority) = (persistence(event), callback.evcb_pri.get());
+        let key = self
+            .engine
+            .enter_timer(last, persistence, priority, Callback::new(callback), deadline)?;
+        callback.key.set(key.to_bits());
+        set_lists(event, EVLIST_TIMEOUT);
+        Ok(())
+    }
+
+    /// Gives an event that is pending or active another deadline.
+    fn renew_timer(&mut self, event: &event, key: EventKey, deadline: Deadline) -> Result<(), Error> {
+        let standing = self.engine.renew(key, deadline)?;
+        // A new deadline takes the activation by the old one back.
+        event.by_hand.set(event.by_hand.get() & !EV_TIMEOUT);
+        note_standing(event, standing);
         Ok(())
     }
 
@@ -141,38 +176,38 @@ impl State {
         Ok(())
     }
 
-    fn add_known(
-        &mut self,
-        event: &event,
-        key: EventKey,
-        deadline: Option<Deadline>,
-        has_target: bool,
-    ) -> Result<(), Error> {
+    /// Adds an event that is pending or active and waits for a descriptor or signal.
+    fn add_known(&mut self, event: &event, key: EventKey, deadline: Option<Deadline>) -> Result<(), Error> {
         let standing = self.engine.standing(key)?;
         // Libevent's rule: an event that is active and waits no more is not put back on its descriptor.
-        let registers = has_target && !standing.is_registered && standing.active.is_none();
-        let added = match deadline {
-            _ if registers => self.engine.add(key, deadline),
-            Some(deadline) => self.engine.set_deadline(key, deadline),
+        let registers = !standing.is_registered && standing.active.is_none();
+        match deadline {
+            _ if registers => {
+                let added = self.engine.add(key, deadline);
+                self.settle(event);
+                added
+            }
+            Some(deadline) => self.renew_timer(event, key, deadline),
             None => Ok(()),
-        };
-        if added.is_ok() && deadline.is_some() {
-            // A new deadline takes the activation by the old one back.
-            event.by_hand.set(event.by_hand.get() & !EV_TIMEOUT);
         }
-        self.settle(event);
-        added
     }
 
-    /// When an event times out that is added with this timeout at this time.
-    pub(crate) fn deadline(&self, from: Time, tv: &timeval) -> Deadline {
-        match common::queue(self, tv) {
-            Some(queue) => Deadline::In { now: from, queue },
-            None => Deadline::After {
-                now: from,
-                timeout: duration(tv),
-            },
-        }
+    /// When an event times out that is added with this timeout now.
+    #[inline]
+    fn due(&self, tv: &timeval) -> Due {
+        let now = self.now();
+        let (deadline, tv) = if let Some(queue) = common::queue(self, tv) {
+            (Deadline::In { now, queue }, common::unmarked(tv))
+        } else {
+            let timeout = duration(tv);
+            (Deadline::After { now, timeout }, *tv)
+        };
+        let time = if is_normal(&tv) {
+            sum(&self.timeval_of_now(now), &tv)
+        } else {
+            timeval_of(deadline.time())
+        };
+        Due { deadline, time }
     }
 
     /// Dies of a priority that the base does not have any more, as libevent does.
@@ -187,6 +222,12 @@ impl State {
     /// Makes an event active, or adds to what it is active for. `calls` counts for a signal event.
     pub(crate) fn activate(&mut self, event: &event, result: c_short, calls: c_short) -> Result<(), Error> {
         if event.has(EVLIST_FINALIZING) {
+            return Ok(());
+        }
+        if event.has(EVLIST_ACTIVE) && result & EV_TIMEOUT == 0 {
+            // The engine knows it already.
+            event.by_hand.set(event.by_hand.get() | result);
+            event.ev_res.set(event.ev_res.get() | result);
             return Ok(());
         }
         self.check_priority(&event.ev_evcallback);
@@ -259,6 +300,16 @@ const CAUSES: [(Causes, c_short); 5] = [
     (Causes::SIGNAL, EV_SIGNAL),
 ];
 
+/// Signal events and persistent ones stay added until they are deleted or their timeout comes: C's rules for what follows
+/// are not the engine's.
+fn persistence(event: &event) -> Persistence {
+    if event.wants(EV_PERSIST | EV_SIGNAL) {
+        Persistence::UntilDue
+    } else {
+        Persistence::Once
+    }
+}
+
 /// What an event waits for. Where the backend cannot tell of closed peers an event that waits for nothing else is accepted
 /// and never fires.
 fn target(event: &event, features: Features) -> Target {
@@ -285,6 +336,24 @@ fn target(event: &event, features: Features) -> Target {
 fn set_lists(event: &event, lists: c_short) {
     let flags = &event.ev_evcallback.evcb_flags;
     flags.set(flags.get() & !(EVLIST_INSERTED | EVLIST_TIMEOUT | EVLIST_ACTIVE) | lists);
+}
+
+/// Has an event's flags tell what may happen to it next.
+fn note_standing(event: &event, standing: Standing) -> c_short {
+    let mut lists = 0;
+    if standing.is_registered {
+        lists |= EVLIST_INSERTED;
+    }
+    if standing.has_deadline {
+        lists |= EVLIST_TIMEOUT;
+    }
+    if standing.active.is_some() {
+        lists |= EVLIST_ACTIVE;
+    } else {
+        forget_hand(event);
+    }
+    set_lists(event, lists);
+    lists
 }
 
 /// Takes its key from an event or a deferred callback that the engine does not know any more, or shall not.
@@ -345,10 +414,9 @@ pub unsafe extern "C" fn event_add(ev: *mut event, tv: *const timeval) -> c_int 
     }
     // SAFETY: the caller gives null or a time.
     let tv = unsafe { tv.as_ref() };
-    let deadline = tv.map(|tv| base.deadline(base.now(), tv));
     let takes_back =
         tv.is_some() && ptr::eq(base.current, &raw const event.ev_evcallback) && is_active_by_timeout(&base, event);
-    let added = base.add(event, deadline);
+    let added = base.add_for(event, tv);
     if added.is_ok() {
         if let Some(&tv) = tv
             && event.ev_evcallback.evcb_closure.get() == CLOSURE_PERSIST
@@ -399,6 +467,7 @@ unsafe fn delete(ev: *mut event, blocking: Blocking) -> c_int {
 
 impl State {
     /// Deletes an event from wherever it is, and what is left of its calls if it is a signal event that runs.
+    #[inline]
     pub(crate) fn delete(&mut self, event: &event) -> Result<(), Error> {
         if ptr::eq(self.current, &raw const event.ev_evcallback) {
             self.calls_left = 0;
@@ -488,7 +557,10 @@ pub unsafe extern "C" fn event_active(ev: *mut event, result: c_int, calls: c_sh
     if event.wants(EV_SIGNAL) {
         base.wait_for(&raw const event.ev_evcallback);
     }
+    // The loop does not sleep while anything is active.
+    let was_active = event.has(EVLIST_ACTIVE);
     match base.activate(event, result as c_short, calls) {
+        Ok(()) if was_active => {}
         Ok(()) => base.wake_if_needed(),
         Err(error) => {
             Locked::refuse("event_active", error);

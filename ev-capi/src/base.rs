@@ -31,6 +31,7 @@ use crate::abi::{event, event_callback};
 use crate::evthread::{self, Condition, Lock};
 use crate::log::{warn, warnx};
 use crate::once::Once;
+use crate::time::timeval_of;
 use crate::watch::Watchers;
 
 /// What the engine knows an event or a deferred callback by.
@@ -79,6 +80,8 @@ pub(crate) struct State {
     caches: bool,
     /// The time as of the end of the wait, while callbacks run.
     cached: Option<Time>,
+    /// That time as C has it, as soon as somebody has asked for it.
+    cached_timeval: Cell<Option<timeval>>,
     /// The time of day less the time of the clock, in nanoseconds, as it was first asked for while `cached` was the time.
     wall_offset: Cell<Option<i128>>,
     pub(crate) running: bool,
@@ -119,6 +122,7 @@ impl State {
             clock,
             caches,
             cached: None,
+            cached_timeval: Cell::new(None),
             wall_offset: Cell::new(None),
             running: false,
             asleep: false,
@@ -152,9 +156,13 @@ impl State {
     }
 
     /// How long to wait at least for a deadline that is that far away: the coarse clock has not moved before.
+    #[inline]
     pub(crate) fn lengthen(&self, wait: Duration) -> Duration {
         match self.clock {
-            Clock::MonotonicCoarse => Duration::from_millis(wait.as_nanos().div_ceil(1_000_000) as u64),
+            Clock::MonotonicCoarse => {
+                let millis = wait.subsec_nanos().div_ceil(1_000_000);
+                Duration::from_secs(wait.as_secs()).saturating_add(Duration::from_millis(millis.into()))
+            }
             _ => wait,
         }
     }
@@ -166,7 +174,21 @@ impl State {
     #[inline]
     pub(crate) fn update_time_cache(&mut self) {
         self.cached = self.caches.then(|| self.read_clock());
+        self.cached_timeval.set(None);
         self.wall_offset.set(None);
+    }
+
+    /// The `timeval` of what [`now`](Self::now) has just answered.
+    #[inline]
+    pub(crate) fn timeval_of_now(&self, now: Time) -> timeval {
+        if self.cached.is_none() {
+            return timeval_of(now);
+        }
+        self.cached_timeval.get().unwrap_or_else(|| {
+            let time = timeval_of(now);
+            self.cached_timeval.set(Some(time));
+            time
+        })
     }
 
     pub(crate) fn has_cached_time(&self) -> bool {

@@ -12,8 +12,8 @@ use ev_core::{Causes, EventKey, SameDuration};
 
 use crate::abi::{
     CLOSURE_EVENT_FINALIZE_FREE, CLOSURE_FINALIZE, CLOSURE_PERSIST, CLOSURE_SELF, CLOSURE_SIGNAL, EV_PERSIST,
-    EV_SIGNAL, EV_TIMEOUT, EVLIST_ACTIVE, EVLIST_FINALIZING, EventCallback, FinalizeCallback, SelfCallback, event,
-    event_callback,
+    EV_SIGNAL, EV_TIMEOUT, EVLIST_ACTIVE, EVLIST_FINALIZING, EVLIST_INSERTED, EventCallback, FinalizeCallback,
+    SelfCallback, event, event_callback,
 };
 use crate::arm::{has_left, is_idle};
 use crate::base::{Locked, State};
@@ -65,12 +65,18 @@ impl Locked {
     }
 
     /// Tells the engine the time, if turns are limited in time.
+    #[inline]
     fn tick(&mut self) {
         if self.engine.is_timed() {
-            self.update_time_cache();
-            let now = self.now();
-            self.engine.tick(now);
+            self.tell_time();
         }
+    }
+
+    #[cold]
+    fn tell_time(&mut self) {
+        self.update_time_cache();
+        let now = self.now();
+        self.engine.tick(now);
     }
 
     /// Makes a call of an active event or deferred callback, which is not active any more then.
@@ -103,8 +109,13 @@ impl Locked {
             event.calls.set(event::NOT_BY_HAND);
             if closure == CLOSURE_PERSIST && is_set(&event.ev_period.get()) {
                 self.add_again(event, result);
+                self.settle(event);
+            } else if event.has(EVLIST_INSERTED) && !causes.intersects(Causes::TIMEOUT | Causes::ERROR) {
+                // It waits for what it waited for: only a timeout or the kernel's refusal deletes it.
+                head.evcb_flags.set(head.evcb_flags.get() & !EVLIST_ACTIVE);
+            } else {
+                self.settle(event);
             }
-            self.settle(event);
         } else {
             if event.wants(EV_SIGNAL) {
                 // To the engine it is persistent.
@@ -217,7 +228,7 @@ impl State {
             None if from == now => Deadline::After { now, timeout },
             None => Deadline::At(from + timeout),
         };
-        if let Err(error) = self.add(event, Some(deadline)) {
+        if let Err(error) = self.add(event, Some(&deadline.into())) {
             warnx!("event_base_loop: a persistent event is not added again: {error}");
         }
     }

@@ -14,9 +14,30 @@ const MICROS: i64 = 1_000_000;
 /// The duration of a `timeval`, which need not be normalised; a negative one is none.
 #[inline]
 pub(crate) fn duration(tv: &timeval) -> Duration {
-    match (u64::try_from(tv.tv_sec), u32::try_from(tv.tv_usec)) {
-        (Ok(secs), Ok(micros @ ..1_000_000)) => Duration::new(secs, micros * 1000),
-        _ => odd_duration(tv),
+    if is_normal(tv) {
+        Duration::new(tv.tv_sec as u64, tv.tv_usec as u32 * 1000)
+    } else {
+        odd_duration(tv)
+    }
+}
+
+/// Whether it is the only `timeval` of a duration, and so short that two can be added.
+#[inline]
+pub(crate) fn is_normal(tv: &timeval) -> bool {
+    (0..i64::from(i32::MAX)).contains(&tv.tv_sec) && (0..MICROS).contains(&tv.tv_usec)
+}
+
+/// The sum of two, of which neither has a million microseconds or more.
+#[inline]
+pub(crate) fn sum(a: &timeval, b: &timeval) -> timeval {
+    let (tv_sec, tv_usec) = (a.tv_sec + b.tv_sec, a.tv_usec + b.tv_usec);
+    if tv_usec < MICROS {
+        timeval { tv_sec, tv_usec }
+    } else {
+        timeval {
+            tv_sec: tv_sec + 1,
+            tv_usec: tv_usec - MICROS,
+        }
     }
 }
 
