@@ -44,6 +44,7 @@ mod inspect;
 mod internal;
 mod kernel;
 mod limits;
+mod parked;
 #[cfg(feature = "signals")]
 mod signals;
 mod slots;

@@ -1,32 +1,26 @@
 //! The events themselves: a slab of slots, named by index and generation.
 //!
-//! ```text
-//! free ─► 4 ─► 1 ─► 7 ◄─ last_free        vacant slots, in the order of use
-//!              └ was taken again out of turn: passed over when it comes up
-//! ```
-//!
 //! The slot of an event that was removed is used next, while its memory is at hand. That of an event that has only left
-//! for a while (`Flags::TRANSIENT`) is used last: as long as nobody else has needed it, the event finds it by its old key.
-//! So a thousand events that come and go in any order stay where they are, and there are never more slots than there
-//! were events at a time.
+//! for a while (`Flags::TRANSIENT`) is parked, and used by others only where the number of slots would have to grow
+//! otherwise: as long as nobody has needed it, the event finds it by its old key. So a thousand events that come and go in
+//! any order stay where they are, and there are never more slots than there were events at a time.
 //!
 //! Invariants:
-//! 1. Every vacant slot is on the list, unless it is retired. An occupied one may be, if it was taken out of turn.
-//!    `next` is `UNLINKED` in all slots that are not on the list, and leads from one to the next in those that are.
+//! 1. A vacant slot is on the free list (`target` is the next index), or `PARKED`, or retired.
 //! 2. A slot's generation grows by one when its event is removed, so an old key never matches again.
 //! 3. `payload` is `None` in a vacant slot, in an internal event, and while the event's callback runs.
+//! 4. `parked` holds the slots that are `PARKED`, and has room for all.
 
 use std::num::NonZeroU32;
 
 use bitflags::bitflags;
 use ev_backend::{Interest, Mode};
 
+use super::parked::Parked;
 use crate::{Error, EventKey};
 
-/// No slot.
-const NIL: u32 = u32::MAX;
-/// On no list.
-const UNLINKED: u32 = NIL - 1;
+const NIL: i32 = -1;
+/// Indices are kept in an `i32` on the free list.
 const MAX_EVENTS: usize = i32::MAX as usize - 1;
 
 bitflags! {
@@ -60,20 +54,19 @@ bitflags! {
         const DEFERRED = 1 << 12;
         /// Exists only while it is pending or active.
         const TRANSIENT = 1 << 14;
-        /// The slot is vacant for ever.
-        const RETIRED = 1 << 15;
+        /// Vacant, and its last event may come back.
+        const PARKED = 1 << 15;
     }
 }
 
 pub(crate) struct Slot<P> {
     pub(crate) payload: Option<P>,
     generation: NonZeroU32,
-    /// Descriptor or signal.
+    /// Descriptor or signal; in a vacant slot on the free list the next one.
     pub(crate) target: i32,
     pub(crate) flags: Flags,
     pub(crate) interest: Interest,
     pub(crate) mode: Mode,
-    next: u32,
 }
 
 impl<P> Slot<P> {
@@ -86,9 +79,8 @@ impl<P> Slot<P> {
 
 pub(crate) struct Slots<P> {
     entries: Vec<Slot<P>>,
-    free: u32,
-    /// Of no account while `free` is `NIL`.
-    last_free: u32,
+    free: i32,
+    parked: Parked,
     occupied: usize,
 }
 
@@ -97,7 +89,7 @@ impl<P> Slots<P> {
         Self {
             entries: Vec::new(),
             free: NIL,
-            last_free: NIL,
+            parked: Parked::new(),
             occupied: 0,
         }
     }
@@ -105,13 +97,10 @@ impl<P> Slots<P> {
     /// The index of a slot to [`occupy`](Self::occupy), with memory for it.
     #[inline]
     pub(crate) fn reserve(&mut self) -> Result<u32, Error> {
-        while let Some(slot) = self.entries.get_mut(self.free as usize) {
-            if slot.flags.is_empty() {
-                return Ok(self.free);
-            }
-            self.free = std::mem::replace(&mut slot.next, UNLINKED);
+        if self.free != NIL {
+            return Ok(self.free as u32);
         }
-        self.grow()
+        self.parked.find().map_or_else(|| self.grow(), Ok)
     }
 
     /// As [`reserve`](Self::reserve), the slot in which the event with this key was, if no other was there since.
@@ -119,7 +108,7 @@ impl<P> Slots<P> {
     pub(crate) fn reserve_last(&mut self, key: Option<EventKey>) -> Result<u32, Error> {
         if let Some(key) = key
             && let Some(slot) = self.entries.get(key.index() as usize)
-            && slot.flags.is_empty()
+            && slot.flags == Flags::PARKED
             && slot.generation.get() - 1 == key.generation()
         {
             return Ok(key.index());
@@ -132,8 +121,10 @@ impl<P> Slots<P> {
         if self.entries.len() >= MAX_EVENTS {
             return Err(Error::OutOfMemory);
         }
+        let index = self.entries.len() as u32;
         self.entries.try_reserve(1).map_err(|_| Error::OutOfMemory)?;
-        Ok(self.entries.len() as u32)
+        self.parked.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
+        Ok(index)
     }
 
     /// Fills the slot that was reserved last.
@@ -151,8 +142,10 @@ impl<P> Slots<P> {
             self.append();
         }
         let slot = &mut self.entries[index as usize];
-        if index == self.free {
-            self.free = std::mem::replace(&mut slot.next, UNLINKED);
+        if slot.flags.contains(Flags::PARKED) {
+            self.parked.remove(index);
+        } else {
+            self.free = slot.target;
         }
         slot.target = target;
         slot.flags = flags | Flags::OCCUPIED;
@@ -161,17 +154,17 @@ impl<P> Slots<P> {
         slot
     }
 
-    /// Puts a vacant slot at the end, on no list, for which there is memory.
+    /// Puts a vacant slot, for which there is memory, on the free list, which is empty.
     #[cold]
     fn append(&mut self) {
+        self.free = self.entries.len() as i32;
         self.entries.push(Slot {
             payload: None,
             generation: NonZeroU32::MIN,
-            target: -1,
+            target: NIL,
             flags: Flags::empty(),
             interest: Interest::empty(),
             mode: Mode::Level,
-            next: UNLINKED,
         });
     }
 
@@ -181,33 +174,21 @@ impl<P> Slots<P> {
         self.occupied -= 1;
         let slot = &mut self.entries[index as usize];
         let payload = slot.payload.take();
-        let is_last = slot.flags.contains(Flags::TRANSIENT);
+        let parks = slot.flags.contains(Flags::TRANSIENT);
         slot.flags = Flags::empty();
         // A slot whose generations are used up stays vacant for ever.
         let Some(next) = slot.generation.checked_add(1) else {
-            slot.flags = Flags::RETIRED;
             return payload;
         };
         slot.generation = next;
-        if slot.next == UNLINKED {
-            self.link(index, is_last);
+        if parks {
+            slot.flags = Flags::PARKED;
+            self.parked.insert(index);
+        } else {
+            slot.target = self.free;
+            self.free = index as i32;
         }
         payload
-    }
-
-    /// Puts a slot on the list, which it is not on.
-    #[inline]
-    fn link(&mut self, index: u32, is_last: bool) {
-        if self.free == NIL {
-            self.last_free = index;
-        } else if is_last {
-            self.entries[index as usize].next = NIL;
-            self.entries[self.last_free as usize].next = index;
-            self.last_free = index;
-            return;
-        }
-        self.entries[index as usize].next = self.free;
-        self.free = index;
     }
 
     #[inline]
@@ -250,25 +231,35 @@ impl<P> Slots<P> {
         self.entries.len()
     }
 
-    /// Checks the module's first invariant.
+    /// Checks the module's invariants 1 and 4.
     #[cfg(test)]
     pub(crate) fn check_invariants(&self) {
+        self.parked.check_invariants();
         let mut listed = vec![false; self.entries.len()];
-        let (mut at, mut last) = (self.free, self.last_free);
+        let mut at = self.free;
         while let Some(slot) = self.entries.get(at as usize) {
             assert!(
                 !std::mem::replace(&mut listed[at as usize], true),
                 "1: on the list once"
             );
-            last = at;
-            at = slot.next;
+            assert!(slot.flags.is_empty(), "1: what is on the list is vacant");
+            at = slot.target;
         }
-        assert_eq!(at, NIL, "1: the list ends");
-        assert_eq!(last, self.last_free, "1: with the last");
-        for (slot, listed) in self.entries.iter().zip(listed) {
-            assert!(listed || !slot.flags.is_empty(), "1: every vacant slot is on the list");
-            assert_eq!(listed, slot.next != UNLINKED, "1: `next` says so");
+        let mut parked = self.parked.iter().peekable();
+        for ((index, slot), listed) in (0..).zip(&self.entries).zip(listed) {
+            let is_parked = slot.flags == Flags::PARKED;
+            assert_eq!(
+                parked.next_if_eq(&index).is_some(),
+                is_parked,
+                "4: parked and in the set"
+            );
+            let is_retired = slot.generation == NonZeroU32::MAX;
+            assert!(
+                listed || is_retired || !slot.flags.is_empty(),
+                "1: a vacant slot can be had"
+            );
         }
+        assert_eq!(parked.next(), None, "4: there is no such slot");
     }
 
     /// Keys of all events that keys lead to.
@@ -364,14 +355,13 @@ mod tests {
             slots.vacate(key.index());
         }
         let other = return_to_last(&mut slots, None);
-        assert_eq!(other.index(), keys[0].index(), "who left first");
-        assert_eq!(return_to_last(&mut slots, Some(keys[0])).index(), keys[1].index());
+        let robbed = keys.into_iter().find(|key| key.index() == other.index());
+        let robbed = robbed.expect("there was a vacant slot");
+        let moved = return_to_last(&mut slots, Some(robbed));
+        assert_ne!(moved.index(), robbed.index());
         slots.vacate(other.index());
-        assert_eq!(
-            return_to_last(&mut slots, Some(keys[0])).index(),
-            keys[2].index(),
-            "used since"
-        );
+        assert_ne!(occupy(&mut slots, "third").index(), moved.index());
+        assert!(slots.find(robbed).is_err());
     }
 
     #[test]
