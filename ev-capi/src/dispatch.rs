@@ -15,9 +15,9 @@ use crate::abi::{
     EV_SIGNAL, EV_TIMEOUT, EVLIST_ACTIVE, EVLIST_FINALIZING, EVLIST_INSERTED, EventCallback, FinalizeCallback,
     SelfCallback, event, event_callback,
 };
-use crate::arm::{has_left, is_idle};
 use crate::base::{Locked, State};
 use crate::event::event_at;
+use crate::known::{mark_idle, take_key};
 use crate::log::warnx;
 use crate::time::{duration, is_set, time_of};
 use crate::{common, debug, mm};
@@ -91,7 +91,7 @@ impl Locked {
         let closure = head.evcb_closure.get();
         if closure >= CLOSURE_SELF {
             // What is finalized has no key any more.
-            has_left(head);
+            take_key(head);
             head.evcb_flags.set(head.evcb_flags.get() & !EVLIST_ACTIVE);
             return itself(closure);
         }
@@ -121,8 +121,8 @@ impl Locked {
                 // To the engine it is persistent.
                 let _ = self.drop_key(head);
             }
-            has_left(head);
-            is_idle(event);
+            take_key(head);
+            mark_idle(event);
         }
         if head.key.get() == 0 {
             debug::deleted(event);
