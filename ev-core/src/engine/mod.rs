@@ -247,6 +247,7 @@ impl<B: Backend, P> Engine<B, P> {
     }
 
     /// Whether any event is active.
+    #[inline]
     pub fn has_active(&self) -> bool {
         !self.active.is_empty() || self.active.has_internal()
     }

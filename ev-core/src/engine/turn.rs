@@ -299,6 +299,9 @@ impl<B: Backend, P> Engine<B, P> {
 
     /// Takes the event that is next in line off its queue.
     fn pick(&mut self) -> Option<(u32, Causes)> {
+        if !self.has_active() {
+            return None;
+        }
         if self.run.stop == Some(Stop::Now) || self.run.restart && self.run.did_something() || self.allowance.is_spent()
         {
             return None;
