@@ -150,7 +150,13 @@ impl<S, B: Backend> EventLoop<S, B> {
 
     #[cfg(feature = "threads")]
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        let inbox = self.reactor.messages.as_ref().map(|messages| &messages.inbox);
+        // Who only looks need not be woken.
+        let sleeper = self
+            .reactor
+            .messages
+            .as_ref()
+            .filter(|_| timeout != Some(Duration::ZERO));
+        let inbox = sleeper.map(|messages| &messages.inbox);
         let timeout = inbox.map_or(timeout, |inbox| inbox.begin_sleep(None, timeout));
         let waited = self.waiter.wait(timeout);
         if let Some(inbox) = inbox {

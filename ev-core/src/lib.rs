@@ -64,14 +64,23 @@
 //! | `epoll`, `poll`, `select`, `kqueue` | yes | the backends to choose from; at least one is needed |
 //! | `libkqueue` | no | kqueue on Linux, through the library of that name |
 //! | `signals` | yes | [`Signal`] |
-//! | `threads` | yes | [`Remote`], [`SharedLoop`], [`LoopHandle`] |
+//! | `threads` | yes | [`Remote`], [`Activator`], [`SharedLoop`], [`LoopHandle`] |
 //! | `sim` | no | the simulated backend and its clock, for tests |
 //! | `log` | no | diagnostics through the `log` facade |
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(all(feature = "signals", feature = "threads")),
+    allow(
+        rustdoc::broken_intra_doc_links,
+        reason = "the documentation names what these features bring"
+    )
+)]
 
 #[cfg(not(any(feature = "epoll", feature = "poll", feature = "select", feature = "kqueue")))]
 compile_error!("ev-core needs a backend: enable at least one of the features epoll, poll, select and kqueue");
 
+#[cfg(feature = "threads")]
+mod activator;
 mod config;
 mod diagnostics;
 pub mod engine;
@@ -100,6 +109,8 @@ pub use ev_signal::Method as SignalMethod;
 pub use ev_thread as thread;
 pub use ev_timer::{SameDuration, Time};
 
+#[cfg(feature = "threads")]
+pub use activator::Activator;
 pub use config::Config;
 pub use engine::{Counts, EventInfo, KeepAlive, Limits, Outcome, RunMode, Stop, Target};
 pub use error::{Error, Rejected};

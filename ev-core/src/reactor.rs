@@ -119,6 +119,19 @@ impl<S, B: Backend> Reactor<S, B> {
         self.engine.add(key, Some(Deadline::After { now, timeout }))
     }
 
+    /// Adds an event with a timeout that counts from `from`, in place of the deadline it has.
+    ///
+    /// For many events at once, of which one reading of the clock ([`now`](Self::now)) then serves all. Otherwise as
+    /// [`add_after`](Self::add_after): the timeout is remembered, and events whose timeouts are equal share a queue, which
+    /// a deadline given by [`add_at`](Self::add_at) does not have. A `from` that lies ahead makes the deadline later.
+    ///
+    /// # Errors
+    ///
+    /// As for [`add`](Self::add).
+    pub fn add_from(&mut self, key: EventKey, from: Time, timeout: Duration) -> Result<(), Error> {
+        self.engine.add(key, Some(Deadline::After { now: from, timeout }))
+    }
+
     /// Adds an event with a deadline, in place of the one it has. Its timeout stays as it is.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use ev_thread::{Admission, Mailbox, Waker};
 use ev_timer::Time;
 
 use crate::engine::{Engine, Stop};
-use crate::{Context, Error, Reactor, Rejected};
+use crate::{Activator, Context, Error, EventKey, Reactor, Rejected};
 
 /// What other threads ask of a loop.
 pub(crate) enum Message<C, P> {
@@ -122,8 +122,8 @@ impl<C, P> Messages<C, P> {
 
 /// A handle by which other threads reach an [`EventLoop`](crate::EventLoop).
 ///
-/// It can do two things: have a closure called in the loop's thread, with the loop's [`Context`], and stop the loop. Both
-/// may be done at any time, whether the loop runs or not, and cost one system call at most: none if the loop is awake or
+/// It can have a closure called in the loop's thread, with the loop's [`Context`], make an event active
+/// ([`activator`](Self::activator)), and stop the loop. All of that may be done at any time, whether the loop runs or not, and cost one system call at most: none if the loop is awake or
 /// somebody has woken it already. A loop that nobody has a `Remote` for pays nothing.
 ///
 /// A `Remote` does not keep the loop running: one without events ends even though somebody might still post.
@@ -171,6 +171,12 @@ impl<S, B: Backend> Remote<S, B> {
         C: FnOnce(&mut Context<'_, S, B>) + Send + 'static,
     {
         self.inbox.post(Box::new(closure))
+    }
+
+    /// A handle that makes one event active, at little cost when that is done often.
+    #[must_use]
+    pub fn activator(&self, key: EventKey) -> Activator<S, B> {
+        Activator::new(self.clone(), key)
     }
 
     /// Stops the loop when it comes to its messages, after what was posted before. It looks at them once a turn, before

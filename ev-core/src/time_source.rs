@@ -40,7 +40,7 @@ impl TimeSource {
         let (now, of_day) = self.both();
         match time.duration_since(of_day) {
             Ok(ahead) => now.saturating_add(ahead),
-            Err(behind) => Time::from_nanos(now.as_nanos().saturating_sub(nanoseconds(behind.duration()))),
+            Err(behind) => now.saturating_sub(behind.duration()),
         }
     }
 
@@ -58,8 +58,4 @@ impl TimeSource {
         let of_day = of_day.unwrap_or(now.as_nanos());
         (now, UNIX_EPOCH + Duration::from_nanos(of_day))
     }
-}
-
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

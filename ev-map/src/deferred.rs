@@ -39,6 +39,7 @@ impl Deferred {
     }
 
     /// Lets `fd` join the queue, unless it is there already or has no slot.
+    #[inline]
     pub(crate) fn push(&mut self, slots: &mut Slots, fd: RawFd) {
         match slots.get_mut(fd) {
             Some(slot) if slot.next_deferred == NOT_DEFERRED => slot.next_deferred = END,

@@ -18,11 +18,18 @@
 //! 1. The members of a slot's list have the slot's descriptor in their nodes.
 //! 2. They have one mode, unless modes [mix](FdMap::mix_modes): then each is level or edge-triggered. A member in
 //!    [`Mode::Exclusive`] is alone.
-//! 3. `wanted` is the union of their interests with their mode, where modes mix that of the member that came last; and
-//!    `None` exactly if there are none.
+//! 3. `wanted` is the union of their interests with their mode, where modes mix that of the member that came last. It is
+//!    `None` if there are no events: the list is then empty, or has one member, which has *departed*.
 //! 4. Fresh members (inserted since the latest commit) come before all others.
+//! 5. `len` is the number of members that have not departed.
 //!
 //! Those of [`links`](crate::links) and [`deferred`](crate::deferred) come on top.
+//!
+//! # Departed events
+//!
+//! The last event to leave a descriptor stays on its list, in case it is the next to come: one that is deleted before each
+//! call and added again in it costs two stores. For everybody else it is gone. Its node is taken off when another event comes
+//! to the descriptor, or the event to another descriptor.
 //!
 //! # Generations
 //!
@@ -41,7 +48,7 @@ use ev_backend::{Change, Interest, Mode, Readiness, Registration, Tag};
 
 use crate::MapError;
 use crate::deferred::Deferred;
-use crate::links::Links;
+use crate::links::{Head, Links};
 use crate::slots::{MAX_FD, Slot, Slots};
 
 /// Told of a doubted descriptor: unlike anything that can be wanted, and with all that may have to be taken back.
@@ -88,6 +95,7 @@ pub struct FdMap {
     links: Links<Entry>,
     deferred: Deferred,
     mixing: Mixing,
+    len: usize,
 }
 
 /// Whether level and edge-triggered events may share a descriptor.
@@ -112,6 +120,17 @@ struct Entry {
     registration: Registration,
     /// Whether the event was inserted since the latest commit for its descriptor.
     fresh: bool,
+}
+
+impl Entry {
+    #[inline]
+    fn new(fd: RawFd, registration: Registration) -> Self {
+        Self {
+            fd,
+            registration,
+            fresh: true,
+        }
+    }
 }
 
 // Four nodes share a cache line.
@@ -155,6 +174,7 @@ impl FdMap {
             links: Links::new(),
             deferred: Deferred::new(),
             mixing: Mixing::Refused,
+            len: 0,
         }
     }
 
@@ -192,12 +212,47 @@ impl FdMap {
     /// - [`MapError::OutOfMemory`].
     #[doc(alias = "evmap_io_add_")]
     pub fn insert(&mut self, fd: RawFd, id: u32, registration: Registration) -> Result<Option<Change>, MapError> {
-        let Registration { mut interest, mode } = registration;
-        if interest.is_empty() {
+        if registration.interest.is_empty() {
             return Err(MapError::NoInterest);
         }
-        let slot = self.slots.reserve(fd)?;
-        if let Some(present) = slot.wanted {
+        if !self.bring_back(fd, id, registration) {
+            self.insert_newcomer(fd, id, registration)?;
+        }
+        Ok(self.change(fd))
+    }
+
+    /// [Inserts](Self::insert) event `id` on `fd` with few steps and [defers](Self::defer) the change, if `id` was the last
+    /// event to leave `fd` and none has come since. Answers whether it was; nothing has changed otherwise.
+    ///
+    /// For events that are removed and inserted in turns, as one-shot events are: the registration should be one that was
+    /// accepted before.
+    #[inline]
+    pub fn insert_again(&mut self, fd: RawFd, id: u32, registration: Registration) -> bool {
+        let is_back = self.bring_back(fd, id, registration);
+        if is_back {
+            self.defer(fd);
+        }
+        is_back
+    }
+
+    #[inline]
+    fn bring_back(&mut self, fd: RawFd, id: u32, registration: Registration) -> bool {
+        match self.slots.get_mut(fd) {
+            Some(slot) if slot.wanted.is_none() && slot.head.only() == Some(id) => {
+                slot.wanted = Some(registration);
+                self.links.replace(id, Entry::new(fd, registration));
+                self.len += 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Inserts an event that is not the one that departed from this descriptor.
+    fn insert_newcomer(&mut self, fd: RawFd, id: u32, registration: Registration) -> Result<(), MapError> {
+        let Registration { mut interest, mode } = registration;
+        let present = self.slots.reserve(fd)?.wanted;
+        if let Some(present) = present {
             if !self.mixing.admits(present.mode, mode) {
                 return Err(MapError::ModeConflict {
                     fd,
@@ -206,17 +261,18 @@ impl FdMap {
             }
             interest |= present.interest;
         }
-        self.links.push_front(
-            &mut slot.head,
-            id,
-            Entry {
-                fd,
-                registration,
-                fresh: true,
-            },
-        )?;
+        self.forget_departed(id);
+        let slot = self.slots.reserve(fd)?;
+        let departed = slot.head.only().filter(|_| present.is_none());
+        let mut list = if departed.is_some() { Head::EMPTY } else { slot.head };
+        self.links.push_front(&mut list, id, Entry::new(fd, registration))?;
+        if let Some(departed) = departed {
+            self.links.unlink(&mut slot.head, departed);
+        }
+        slot.head = list;
         slot.wanted = Some(Registration { interest, mode });
-        Ok(self.change(fd))
+        self.len += 1;
+        Ok(())
     }
 
     /// Takes event `id` off its descriptor; `None` if it is on none.
@@ -226,23 +282,55 @@ impl FdMap {
     #[doc(alias = "evmap_io_del_")]
     pub fn remove(&mut self, id: u32) -> Option<Removed> {
         let fd = self.links.get(id)?.fd;
-        let slot = self.slots.get_mut(fd)?;
-        self.links.unlink(&mut slot.head, id)?;
-        slot.wanted = slot.wanted.and_then(|before| {
-            let members = self.links.iter(slot.head).map(|(_, entry)| entry.registration.interest);
-            let interest = union(members, before.interest);
-            (!interest.is_empty()).then_some(Registration { interest, ..before })
-        });
+        if !self.let_go(fd, id) {
+            let slot = self.slots.get_mut(fd)?;
+            slot.wanted = Some(take_off(&mut self.links, &mut slot.head, id, slot.wanted?));
+            self.len -= 1;
+        }
         Some(Removed {
             fd,
             change: self.change(fd),
         })
     }
 
+    /// [Removes](Self::remove) event `id` from `fd` with few steps and [defers](Self::defer) the change, if it is the only
+    /// event there. Answers whether it was; nothing has changed otherwise.
+    #[inline]
+    pub fn remove_only(&mut self, fd: RawFd, id: u32) -> bool {
+        let is_gone = self.let_go(fd, id);
+        if is_gone {
+            self.defer(fd);
+        }
+        is_gone
+    }
+
+    #[inline]
+    fn let_go(&mut self, fd: RawFd, id: u32) -> bool {
+        match self.slots.get_mut(fd) {
+            Some(slot) if slot.wanted.is_some() && slot.head.only() == Some(id) => {
+                slot.wanted = None;
+                self.len -= 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes an event that has departed off its list.
+    fn forget_departed(&mut self, id: u32) {
+        let slot = self.links.get(id).and_then(|entry| self.slots.get_mut(entry.fd));
+        if let Some(slot) = slot
+            && slot.wanted.is_none()
+        {
+            self.links.unlink(&mut slot.head, id);
+        }
+    }
+
     /// What the kernel has to be told of `fd`, if anything: the step from what it was told to what is wanted.
     ///
     /// The change has a tag that no committed change of this descriptor had. Asking changes nothing; the same question
     /// gets the same answer until the next insertion, removal or commit.
+    #[inline]
     pub fn change(&self, fd: RawFd) -> Option<Change> {
         let slot = self.slots.get(fd)?;
         if slot.told == slot.wanted && !self.needs_arming(slot) {
@@ -286,6 +374,7 @@ impl FdMap {
     /// number may then belong to another file, of which the kernel has not been told.
     ///
     /// A descriptor that needs no change may be deferred; [`next_deferred`](Self::next_deferred) passes over it.
+    #[inline]
     pub fn defer(&mut self, fd: RawFd) {
         self.deferred.push(&mut self.slots, fd);
     }
@@ -375,12 +464,10 @@ impl FdMap {
         let Some(slot) = self.slots.get(tag.fd()) else {
             return Matched::Stale;
         };
-        if slot.generation != tag.generation() || slot.told.is_none() {
+        if slot.generation != tag.generation() || slot.told.is_none() || slot.wanted.is_none() {
             return Matched::Stale;
         }
-        let mut matched = Matched::Stale;
         for (id, entry) in self.links.iter(slot.head) {
-            matched = Matched::Current;
             let hit = readiness.of(entry.registration.interest);
             if !hit.is_empty() {
                 each(id, hit);
@@ -388,33 +475,33 @@ impl FdMap {
                 each(id, Readiness::ERROR);
             }
         }
-        matched
+        Matched::Current
     }
 
     /// The descriptor and the wishes of event `id`, if it is on the map.
     pub fn registration(&self, id: u32) -> Option<(RawFd, Registration)> {
-        self.links.get(id).map(|entry| (entry.fd, entry.registration))
+        let entry = self.links.get(id)?;
+        self.slots.get(entry.fd)?.wanted?;
+        Some((entry.fd, entry.registration))
     }
 
     /// The events on `fd`, newest first.
     pub fn events_on(&self, fd: RawFd) -> impl Iterator<Item = u32> {
-        self.slots
-            .get(fd)
-            .into_iter()
+        let slot = self.slots.get(fd).filter(|slot| slot.wanted.is_some());
+        slot.into_iter()
             .flat_map(|slot| self.links.iter(slot.head))
             .map(|(id, _)| id)
     }
 
     /// All events with their descriptors: by descriptor, newest first.
     pub fn iter(&self) -> impl Iterator<Item = (RawFd, u32)> {
-        self.slots
-            .iter()
-            .flat_map(|(fd, slot)| self.links.iter(slot.head).map(move |(id, _)| (fd, id)))
+        let inhabited = self.slots.iter().filter(|(_, slot)| slot.wanted.is_some());
+        inhabited.flat_map(|(fd, slot)| self.links.iter(slot.head).map(move |(id, _)| (fd, id)))
     }
 
     /// The number of events on the map.
     pub const fn len(&self) -> usize {
-        self.links.len()
+        self.len
     }
 
     /// Whether no event is on the map. The kernel may still have to be told so.
@@ -432,8 +519,21 @@ impl FdMap {
         self.deferred.check_invariants(&self.slots);
         self.links
             .check_invariants(self.slots.iter().map(|(_, slot)| slot.head));
+        let mut len = 0;
         for (fd, slot) in self.slots.iter() {
             let entries = || self.links.iter(slot.head).map(|(_, entry)| entry);
+            if slot.wanted.is_none() {
+                assert!(
+                    slot.head.is_empty() || slot.head.only().is_some(),
+                    "3: more than one event without wishes on {fd}"
+                );
+                assert!(
+                    entries().all(|entry| entry.fd == fd),
+                    "1: an event of another descriptor has left {fd}"
+                );
+                continue;
+            }
+            len += entries().count();
             assert!(
                 entries().all(|entry| entry.fd == fd),
                 "1: an event of another descriptor is on {fd}"
@@ -453,20 +553,18 @@ impl FdMap {
                 interest,
                 "3: the union on {fd}"
             );
-            assert_eq!(
-                slot.wanted.is_none(),
-                slot.head.is_empty(),
-                "3: wanted, with events or without, on {fd}"
-            );
+            assert!(!slot.head.is_empty(), "3: wishes without events on {fd}");
             assert!(
                 entries().map(|entry| !entry.fresh).is_sorted(),
                 "4: a fresh event after an older one on {fd}"
             );
         }
+        assert_eq!(len, self.len, "5: the number of events");
     }
 
     /// Whether an event waits for conditions that the kernel may have reported before it came and will not report again
     /// unasked.
+    #[inline]
     fn needs_arming(&self, slot: &Slot) -> bool {
         let keeps_silent = slot
             .wanted
@@ -480,6 +578,14 @@ impl Default for FdMap {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Takes one of several events off their descriptor's list, and answers what the others want.
+fn take_off(links: &mut Links<Entry>, head: &mut Head, id: u32, before: Registration) -> Registration {
+    links.unlink(head, id);
+    let others = links.iter(*head).map(|(_, entry)| entry.registration.interest);
+    let interest = union(others, before.interest);
+    Registration { interest, ..before }
 }
 
 /// The union of `interests`, looking no further once it has become `all`.
@@ -557,6 +663,47 @@ mod tests {
         let mut map = told_map();
         spoil(&mut map, |entry| entry.registration.interest = Interest::CLOSED);
         map.check_invariants();
+    }
+
+    #[test]
+    #[should_panic(expected = "3: more than one event without wishes")]
+    fn sees_events_that_nobody_wants() {
+        let mut map = told_map();
+        map.slots.get_mut(3).unwrap().wanted = None;
+        map.check_invariants();
+    }
+
+    #[test]
+    #[should_panic(expected = "5: the number of events")]
+    fn sees_a_wrong_number() {
+        let mut map = told_map();
+        map.len = 1;
+        map.check_invariants();
+    }
+
+    /// The last event to leave a descriptor, and what becomes of its node.
+    #[test]
+    fn a_departed_event_makes_room() {
+        let mut map = told_map();
+        let read = Registration {
+            interest: Interest::READ,
+            mode: Mode::Level,
+        };
+        map.remove(0).unwrap();
+        map.remove(1).unwrap();
+        assert!(map.slots.get(3).unwrap().head.only() == Some(1) && map.is_empty());
+        assert_eq!(map.remove(1), None);
+        map.insert(4, 1, read).unwrap();
+        map.check_invariants();
+        assert!(
+            map.slots.get(3).unwrap().head.is_empty(),
+            "it came to another descriptor"
+        );
+        map.remove(1).unwrap();
+        map.insert(4, 0, read).unwrap();
+        map.check_invariants();
+        assert_eq!(map.slots.get(4).unwrap().head.only(), Some(0), "another event came");
+        assert_eq!(map.links.len(), 1);
     }
 
     #[test]

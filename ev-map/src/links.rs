@@ -109,6 +109,7 @@ impl<T> Links<T> {
     }
 
     /// What is known of the first member of a list.
+    #[inline]
     pub(crate) fn front(&self, head: Head) -> Option<&T> {
         self.get(head.first())
     }
@@ -131,6 +132,14 @@ impl<T> Links<T> {
         *head = self.head_at(id);
         self.len += 1;
         Ok(())
+    }
+
+    /// Changes what is known of `id`, if it is on a list.
+    #[inline]
+    pub(crate) fn replace(&mut self, id: u32, item: T) {
+        if let Some(known) = self.nodes.get_mut(id as usize).and_then(|node| node.item.as_mut()) {
+            *known = item;
+        }
     }
 
     /// Takes `id` off its list, which begins at `head`. `None` if it is on no list.

@@ -98,6 +98,8 @@ struct Descriptor {
     kernel: Option<(Registration, Tag)>,
     /// All tags of committed changes.
     tags: Vec<Tag>,
+    /// The last event to leave, if none has come since, here or, if it was that one, elsewhere.
+    departed: Option<u32>,
 }
 
 impl Descriptor {
@@ -186,21 +188,28 @@ impl World {
         self.find(id).map(|_| MapError::AlreadyOn(id))
     }
 
+    /// Inserts an event with few steps, where that is possible.
+    fn insert_again(&mut self, fd: RawFd, id: u32, registration: Registration) -> bool {
+        let departed = self.descriptors.get(&fd).and_then(|descriptor| descriptor.departed);
+        let is_back = self.map.insert_again(fd, id, registration);
+        assert_eq!(is_back, departed == Some(id));
+        is_back
+    }
+
     fn insert(&mut self, fd: RawFd, id: u32, registration: Registration, then: Then) {
+        let is_plain = !registration.interest.is_empty() && matches!(then, Then::Defer);
+        if is_plain && self.insert_again(fd, id, registration) {
+            self.note_insertion(fd, id, registration);
+            self.defer(fd);
+            return;
+        }
         let result = self.map.insert(fd, id, registration);
         if let Some(error) = self.expected_error(fd, id, registration) {
             assert_eq!(result, Err(error));
             return;
         }
         let before = self.descriptors.get(&fd).and_then(Descriptor::step);
-        self.descriptors.entry(fd).or_default().events.insert(
-            0,
-            Event {
-                id,
-                registration,
-                told: false,
-            },
-        );
+        self.note_insertion(fd, id, registration);
         let change = result.unwrap();
         self.check_change(fd, change);
         let Some(change) = change else { return };
@@ -219,17 +228,45 @@ impl World {
         }
     }
 
+    fn note_insertion(&mut self, fd: RawFd, id: u32, registration: Registration) {
+        for descriptor in self.descriptors.values_mut() {
+            descriptor.departed = descriptor.departed.filter(|&departed| departed != id);
+        }
+        let descriptor = self.descriptors.entry(fd).or_default();
+        descriptor.departed = None;
+        let event = Event {
+            id,
+            registration,
+            told: false,
+        };
+        descriptor.events.insert(0, event);
+    }
+
+    fn note_removal(&mut self, fd: RawFd, id: u32) {
+        let descriptor = self.descriptors.get_mut(&fd).unwrap();
+        descriptor.events.retain(|event| event.id != id);
+        if descriptor.events.is_empty() {
+            descriptor.departed = Some(id);
+        }
+    }
+
     fn remove(&mut self, id: u32, then: Then) {
+        let place = self.find(id);
+        if let (Some((fd, _)), Then::Defer) = (place, then) {
+            let is_only = self.map.remove_only(fd, id);
+            assert_eq!(is_only, self.descriptors[&fd].events.len() == 1);
+            if is_only {
+                self.note_removal(fd, id);
+                self.defer(fd);
+                return;
+            }
+        }
         let removed = self.map.remove(id);
-        let Some((fd, _)) = self.find(id) else {
+        let Some((fd, _)) = place else {
             assert_eq!(removed, None);
             return;
         };
-        self.descriptors
-            .get_mut(&fd)
-            .unwrap()
-            .events
-            .retain(|event| event.id != id);
+        self.note_removal(fd, id);
         let Removed { fd: found, change } = removed.unwrap();
         assert_eq!(found, fd);
         self.check_change(fd, change);

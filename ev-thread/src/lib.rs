@@ -11,6 +11,7 @@
 //! | [`Gate`] | decides whether a notification needs the notifier: a burst of them is one write |
 //! | [`Waker`] | the two put together, for handles to share |
 //! | [`Mailbox`] | what others leave for the loop: many push, one takes all at once |
+//! | [`Bell`] | notifications that are one, however many they are: an atomic operation for all but the first |
 //! | [`Monitor`] | a loop's state behind a lock, with callbacks as turns that other threads wait for |
 //!
 //! ```
@@ -60,11 +61,12 @@
 //!
 //! # How it is tested
 //!
-//! The gate, the mailbox and the monitor, each alone and all together in a small loop, are run by `loom` through the
+//! The gate, the mailbox, the bell and the monitor, each alone and all together in a small loop, are run by `loom` through the
 //! orders of events that the memory model allows: all of them where they are few enough, else those with up to three
 //! preemptions. `tests/loom.rs` lists the steps of the protocols, and which model fails without each.
 #![forbid(unsafe_code)]
 
+mod bell;
 mod gate;
 mod mailbox;
 mod monitor;
@@ -80,6 +82,7 @@ mod sync;
 mod user_event;
 mod waker;
 
+pub use bell::Bell;
 pub use gate::{Admission, Gate, Wake, Woken};
 pub use mailbox::Mailbox;
 pub use monitor::{Monitor, MonitorGuard};

@@ -56,6 +56,11 @@
 //! - looks after `end_wait`, not before: `a_message_is_not_lost_on_an_interrupted_sleep`
 //! - drains before the next `begin_wait`, not after: `a_message_ends_the_sleep`
 //!
+//! The bell; the model in `bell.rs`, `the_last_answer_sees_what_came_before_the_last_ring`, fails if
+//!
+//! - `ring` looks before it swaps, or does not release;
+//! - `answer` stores and does not swap, or does not acquire.
+//!
 //! The monitor; the model in `monitor.rs`, `whoever_waits_for_a_turn_need_not_wait_for_the_next`, fails if
 //!
 //! - `wait_turn` does not say that the turn is awaited, waits once for whatever reason, or for anything but the count;
@@ -100,6 +105,7 @@
 
 #[cfg(loom)]
 mod models {
+    mod bell;
     mod gate;
     mod inbox;
     mod monitor;

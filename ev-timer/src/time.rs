@@ -61,6 +61,13 @@ impl Time {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
+    /// The time that is `duration` before this one, or [`Time::ZERO`].
+    #[inline]
+    #[must_use]
+    pub const fn saturating_sub(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(nanos(duration)))
+    }
+
     #[inline]
     pub(crate) const fn saturating_add_nanos(self, nanos: u64) -> Self {
         Self(self.0.saturating_add(nanos))
@@ -120,6 +127,17 @@ mod tests {
             Time::from_nanos(u64::MAX - 1)
         );
         assert_eq!(Time::from_nanos(2) + Duration::from_nanos(u64::MAX - 1), Time::MAX);
+    }
+
+    #[test]
+    fn no_time_is_before_zero() {
+        let time = Time::from_nanos(1_500_000_000);
+        assert_eq!(
+            time.saturating_sub(Duration::from_secs(1)),
+            Time::from_nanos(500_000_000)
+        );
+        assert_eq!(time.saturating_sub(Duration::from_secs(2)), Time::ZERO);
+        assert_eq!(Time::MAX.saturating_sub(Duration::MAX), Time::ZERO);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use lexopt::Parser;
 use crate::tally::Tally;
 use crate::test_all::{self, Selection};
 use crate::workspace::Workspace;
-use crate::{Error, Result, capi, cross, examples, features, process, tidy};
+use crate::{Error, Result, bench, capi, cross, examples, features, process, tidy};
 
 /// A check, and the tests it counts.
 type Step = fn(&Workspace) -> Result<Tally>;
@@ -19,6 +19,7 @@ const STEPS: &[(&str, Step)] = &[
     ("doc", |workspace| uncounted(doc(workspace))),
     ("features", |workspace| uncounted(features::run(workspace))),
     ("cross", |workspace| uncounted(cross::run(workspace))),
+    ("bench", |workspace| uncounted(bench::check(workspace))),
     ("examples", |workspace| examples::run(workspace, &[])),
     ("capi", capi::compare),
     ("test-all", |workspace| test_all::run(workspace, &Selection::default())),
@@ -66,7 +67,15 @@ fn clippy(workspace: &Workspace) -> Result {
 }
 
 fn doc(workspace: &Workspace) -> Result {
-    let mut command = process::cargo(workspace, "doc");
-    command.args(["--workspace", "--no-deps", "--features", &workspace.all_features()]);
-    process::run_silent(command.env("RUSTDOCFLAGS", "-D warnings"))
+    let all_features = workspace.all_features();
+    let selections: [&[&str]; 2] = [
+        &["--workspace", "--features", &all_features],
+        &["--package", "ev-core", "--no-default-features", "--features", "epoll"],
+    ];
+    for selection in selections {
+        let mut command = process::cargo(workspace, "doc");
+        command.arg("--no-deps").args(selection);
+        process::run_silent(command.env("RUSTDOCFLAGS", "-D warnings"))?;
+    }
+    Ok(())
 }

@@ -7,6 +7,7 @@
 //! | `features` | the feature combinations that have to build, and a few that are tested |
 //! | `cross` | type checks for the systems this machine does not run |
 //! | `examples` | the examples, built in release and used as a person would use them |
+//! | `bench` | the project beside other event loops: tables, targets and charts |
 //! | `capi` | libevent's C interface as libraries, compared with libevent itself and used by programs of others |
 //! | `ci` | all of it, in an order that fails early |
 //!
@@ -17,6 +18,7 @@
     reason = "printing is how a command answers"
 )]
 
+mod bench;
 mod capi;
 mod ci;
 mod cross;
@@ -102,6 +104,12 @@ const COMMANDS: &[Command] = &[
         options: capi::OPTIONS,
         summary: "Build the libraries with libevent's C interface; check, test or use them.",
         run: capi::command,
+    },
+    Command {
+        name: "bench",
+        options: bench::OPTIONS,
+        summary: "Measure the loops beside other libraries; print tables, write them and charts to DIR.",
+        run: bench::command,
     },
     Command {
         name: "ci",

@@ -6,9 +6,8 @@ use std::time::Duration;
 use ev_backend::{Backend, Interest, Registration};
 use ev_timer::Time;
 
-use super::checks::Checks;
 use super::slots::Flags;
-use super::{Arming, Deadline, Engine, RawChanges, Removed, Spec, Target};
+use super::{Arming, Deadline, Engine, Removed, Spec, Target};
 use crate::event::Persistence;
 use crate::{Causes, Error, EventKey};
 
@@ -75,9 +74,12 @@ impl<B: Backend, P> Engine<B, P> {
     }
 
     /// Adds an event with its remembered timeout, if it has one.
+    #[inline]
     pub(crate) fn add_again(&mut self, key: EventKey, now: impl FnOnce() -> Time) -> Result<(), Error> {
-        let timeout = self.timeout(key)?;
-        self.add(key, timeout.map(|timeout| Deadline::After { now: now(), timeout }))
+        let index = self.slots.find(key)?;
+        let timed = self.slots.get(index).flags.contains(Flags::TIMEOUT);
+        let timeout = timed.then(|| Duration::from_nanos(self.timeouts[index as usize]));
+        self.add_index(index, timeout.map(|timeout| Deadline::After { now: now(), timeout }))
     }
 
     /// Gives an event its payload, and returns the one it had.
@@ -100,8 +102,13 @@ impl<B: Backend, P> Engine<B, P> {
     /// [`Error::Stale`], [`Error::Map`], [`Error::Update`], [`Error::Signal`], [`Error::OutOfMemory`]; nothing has
     /// changed then.
     #[doc(alias = "event_add")]
+    #[inline]
     pub fn add(&mut self, key: EventKey, deadline: Option<Deadline>) -> Result<(), Error> {
         let index = self.slots.find(key)?;
+        self.add_index(index, deadline)
+    }
+
+    fn add_index(&mut self, index: u32, deadline: Option<Deadline>) -> Result<(), Error> {
         let flags = self.slots.get(index).flags;
         if deadline.is_some() {
             self.reserve_timeout(index, flags)?;
@@ -337,11 +344,11 @@ impl<B: Backend, P> Engine<B, P> {
             match deadline {
                 Deadline::At(_) => {}
                 Deadline::After { now, timeout } => {
-                    self.now = self.now.max(Some(now));
+                    self.now.get_or_insert(now);
                     self.remember_timeout(index, timeout);
                 }
                 Deadline::In { now, queue } => {
-                    self.now = self.now.max(Some(now));
+                    self.now.get_or_insert(now);
                     self.remember_timeout(index, queue.timeout());
                 }
             }
@@ -379,7 +386,8 @@ impl<B: Backend, P> Engine<B, P> {
         self.unregister(index)
     }
 
-    fn disarm_timer(&mut self, index: u32) {
+    #[inline]
+    pub(super) fn disarm_timer(&mut self, index: u32) {
         let slot = self.slots.get_mut(index);
         if slot.flags.contains(Flags::TIMED) {
             slot.flags.remove(Flags::TIMED);
@@ -387,136 +395,11 @@ impl<B: Backend, P> Engine<B, P> {
         }
     }
 
+    #[inline]
     pub(super) fn deactivate(&mut self, index: u32) {
         if self.active.remove(index).is_some() {
             let slot = self.slots.get_mut(index);
             slot.flags.remove(Flags::EXPIRED);
-        }
-    }
-
-    /// Puts the event into the map of its kind and tells the kernel.
-    pub(super) fn register(&mut self, index: u32) -> Result<(), Error> {
-        let slot = self.slots.get(index);
-        let (target, flags) = (slot.target, slot.flags);
-        if flags.contains(Flags::IO) {
-            let registration = Registration {
-                interest: slot.interest,
-                mode: slot.mode,
-            };
-            self.register_io(index, target, registration, flags)?;
-            if let Some(checks) = &mut self.checks {
-                checks.note(index, target);
-            }
-        }
-        #[cfg(feature = "signals")]
-        if flags.contains(Flags::SIGNAL) {
-            self.register_signal(index, target)?;
-        }
-        let slot = self.slots.get_mut(index);
-        slot.flags |= Flags::INSERTED;
-        if !flags.contains(Flags::INTERNAL) {
-            self.inserted += 1;
-        }
-        Ok(())
-    }
-
-    fn register_io(&mut self, index: u32, fd: RawFd, wanted: Registration, flags: Flags) -> Result<(), Error> {
-        // libevent's rule: a negative descriptor is accepted and never becomes ready by itself.
-        if fd < 0 {
-            return Ok(());
-        }
-        self.backend.supports(wanted)?;
-        if self.checks.is_some() {
-            Checks::admit(fd)?;
-        }
-        self.fds.insert(fd, index, wanted)?;
-        let is_vouched_for = flags.contains(Flags::OWNED | Flags::ACCEPTED);
-        if !is_vouched_for {
-            // An event that was left on a closed descriptor must not keep the number's new file from being registered.
-            self.fds.doubt(fd);
-        }
-        if self.may_defer(flags) {
-            self.defer(fd);
-            return Ok(());
-        }
-        if let Err(error) = self.tell(fd) {
-            self.fds.remove(index);
-            return Err(error);
-        }
-        self.slots.get_mut(index).flags |= Flags::ACCEPTED;
-        Ok(())
-    }
-
-    /// Takes the event out of the map of its kind and tells the kernel.
-    fn unregister(&mut self, index: u32) -> Result<(), Error> {
-        let slot = self.slots.get_mut(index);
-        let flags = slot.flags;
-        if !flags.contains(Flags::INSERTED) {
-            return Ok(());
-        }
-        slot.flags.remove(Flags::INSERTED);
-        if !flags.contains(Flags::INTERNAL) {
-            self.inserted -= 1;
-        }
-        let target = slot.target;
-        #[cfg(feature = "signals")]
-        if flags.contains(Flags::SIGNAL) {
-            return self.unregister_signal(index, target);
-        }
-        if self.fds.remove(index).is_none() {
-            return Ok(());
-        }
-        let checked = self
-            .checks
-            .as_mut()
-            .map_or(Ok(()), |checks| checks.dismiss(index, target));
-        if self.may_defer(flags) {
-            self.defer(target);
-            return checked;
-        }
-        let told = self.tell(target);
-        if told.is_err() {
-            // The kernel would go on reporting what nobody waits for: it is told again at the next turn.
-            self.defer(target);
-        }
-        checked.and(told)
-    }
-
-    /// Puts an event that is on the map there with another registration.
-    fn remap(&mut self, index: u32, fd: RawFd, wanted: Registration) -> Result<(), Error> {
-        let Some((_, before)) = self.fds.registration(index) else {
-            return Ok(());
-        };
-        self.fds.remove(index);
-        if let Err(error) = self.fds.insert(fd, index, wanted) {
-            self.restore(fd, index, before);
-            return Err(error.into());
-        }
-        if self.may_defer(self.slots.get(index).flags) {
-            self.defer(fd);
-            return Ok(());
-        }
-        let told = self.tell(fd);
-        if told.is_err() {
-            self.fds.remove(index);
-            self.restore(fd, index, before);
-        }
-        told
-    }
-
-    /// Puts an event back where it just was, which cannot fail: the map had room for it.
-    fn restore(&mut self, fd: RawFd, index: u32, before: Registration) {
-        let restored = self.fds.insert(fd, index, before);
-        debug_assert!(restored.is_ok(), "the map has just held this event");
-    }
-
-    /// Whether the kernel need not be told before the next turn: it has accepted this descriptor before, and nobody can
-    /// have closed it since.
-    fn may_defer(&self, flags: Flags) -> bool {
-        if flags.contains(Flags::OWNED) {
-            flags.contains(Flags::ACCEPTED)
-        } else {
-            self.raw_changes == RawChanges::Deferred
         }
     }
 }
@@ -530,6 +413,7 @@ pub(super) fn persistence_flags(persistence: Persistence) -> Flags {
     }
 }
 
+/// As long as a `Time` can tell.
 fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+    Time::ZERO.saturating_add(duration).as_nanos()
 }

@@ -45,6 +45,7 @@ mod internal;
 mod kernel;
 mod limits;
 mod parked;
+mod register;
 #[cfg(feature = "signals")]
 mod signals;
 mod slots;

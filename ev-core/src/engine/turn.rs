@@ -275,7 +275,11 @@ impl<B: Backend, P> Engine<B, P> {
 
     fn rearm(&mut self, index: u32, deadline: Time) {
         self.timers.set(index, deadline);
-        self.slots.get_mut(index).flags |= Flags::TIMED;
+        let slot = self.slots.get_mut(index);
+        if !slot.flags.contains(Flags::TIMED) {
+            slot.flags |= Flags::TIMED;
+            self.note_added();
+        }
     }
 
     /// Takes the next event to be called; `None` when this turn is over.
@@ -364,10 +368,9 @@ impl<B: Backend, P> Engine<B, P> {
     /// What becomes of an event before it is called: a one-shot event is deleted, a periodic one gets its next deadline.
     fn prepare_call(&mut self, index: u32, flags: Flags, causes: Causes) {
         if !flags.contains(Flags::PERSISTENT) {
-            if flags.intersects(Flags::INSERTED | Flags::TIMED) {
-                // As in `expire`: a refusal is harmless.
-                let _ = self.disarm(index);
-            }
+            self.disarm_timer(index);
+            // As in `expire`: a refusal is harmless.
+            let _ = self.unregister(index);
         } else if flags.contains(Flags::EXPIRED) {
             self.slots.get_mut(index).flags.remove(Flags::EXPIRED);
         } else if is_periodic(flags) && flags & (Flags::IO | Flags::INSERTED) != Flags::IO {
@@ -404,7 +407,6 @@ impl<B: Backend, P> Engine<B, P> {
                 None => after(now, period),
             },
         );
-        self.note_added();
     }
 
     /// Ends what [`next_active`](Self::next_active) began. Returns the payload if the event was removed meanwhile: the

@@ -112,6 +112,15 @@ impl<B: Backend> LoopHandle<B> {
         self.with(|engine| engine.add(key, Some(Deadline::After { now, timeout })))
     }
 
+    /// Adds an event with a timeout that counts from `from`; see [`Reactor::add_from`](crate::Reactor::add_from).
+    ///
+    /// # Errors
+    ///
+    /// Those listed there, and [`Error::Gone`].
+    pub fn add_from(&self, key: EventKey, from: Time, timeout: Duration) -> Result<(), Error> {
+        self.with(|engine| engine.add(key, Some(Deadline::After { now: from, timeout })))
+    }
+
     /// Adds an event with a deadline; see [`Reactor::add_at`](crate::Reactor::add_at).
     ///
     /// # Errors

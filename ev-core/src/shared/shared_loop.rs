@@ -218,6 +218,10 @@ impl<B: Backend> Running<'_, B> {
                     self.state.asleep = true;
                     let inbox = &self.handle.shared.inbox;
                     let waited = self.state.unlocked(|| {
+                        // Who only looks need not be woken.
+                        if timeout == Some(Duration::ZERO) {
+                            return waiter.wait(timeout);
+                        }
                         let waited = waiter.wait(inbox.begin_sleep(until, timeout));
                         inbox.end_sleep();
                         waited
@@ -260,6 +264,7 @@ impl<B: Backend> Running<'_, B> {
     }
 
     /// Tells the engine the time, if turns are limited in time.
+    #[inline]
     fn tick(&mut self) {
         if self.engine().is_timed() {
             let now = self.handle.shared.read_clock();

@@ -324,6 +324,10 @@ impl<B: Backend + 'static> Events<'_, B> {
         either!(self, add_after(key, timeout))
     }
 
+    pub fn add_from(&mut self, key: EventKey, from: Time, timeout: Duration) -> Result<(), Error> {
+        either!(self, add_from(key, from, timeout))
+    }
+
     pub fn add_at(&mut self, key: EventKey, deadline: Time) -> Result<(), Error> {
         either!(self, add_at(key, deadline))
     }

@@ -36,6 +36,7 @@ scenarios!("timers":
     a_period_is_remembered_when_deleted,
     a_period_of_zero_is_once_a_turn,
     a_new_timeout_is_the_new_period,
+    a_timeout_counts_from_the_time_given,
     a_set_timeout_does_not_touch_the_running_one,
     a_period_that_is_unset_ends,
     a_cleared_timeout_is_forgotten,
@@ -419,6 +420,27 @@ fn a_new_timeout_is_the_new_period(cell: &Cell) -> Verdict {
     lp.events().add_at(key, scheduled).unwrap();
     assert_eq!(lp.pass(), Outcome::Passed);
     assert_eq!(deadline(&mut lp, key), scheduled + HOUR);
+    Ok(())
+}
+
+/// A timeout may count from an earlier reading of the clock, to the nanosecond, and is the new one from then on.
+fn a_timeout_counts_from_the_time_given(cell: &Cell) -> Verdict {
+    let mut lp = cell.open();
+    let log = Log::new();
+    let key = lp.events().insert(Timer::every(MINUTE), log.noting("called"));
+    let from = past(&mut lp, MILLISECOND);
+    lp.events().add_from(key, from, HOUR).unwrap();
+    assert_eq!(deadline(&mut lp, key), from + HOUR);
+    lp.events().add_from(key, from, Duration::from_nanos(1)).unwrap();
+    assert_eq!(lp.pass(), Outcome::Passed);
+    assert_eq!(log.take(), ["called"], "it was due already");
+    let ahead = deadline(&mut lp, key) + HOUR;
+    lp.events().add_from(key, ahead, MINUTE).unwrap();
+    assert_eq!(deadline(&mut lp, key), ahead + MINUTE);
+    lp.events().delete(key).unwrap();
+    lp.events().add(key).unwrap();
+    let due = deadline(&mut lp, key);
+    assert!(due <= lp.events().read_clock() + MINUTE, "the last timeout, from now");
     Ok(())
 }
 

@@ -1,0 +1,120 @@
+//! What was measured, and how figures of two contenders compare.
+
+use std::collections::BTreeMap;
+
+/// Figures of one run, by name.
+type Figures = BTreeMap<String, f64>;
+
+/// All runs of one measurement.
+#[derive(Debug, Default)]
+pub(crate) struct Runs {
+    /// By contender, by repetition.
+    figures: BTreeMap<&'static str, BTreeMap<usize, Figures>>,
+    /// Why a contender has none.
+    lacks: BTreeMap<&'static str, String>,
+}
+
+impl Runs {
+    pub(crate) fn record(&mut self, label: &'static str, repetition: usize, figures: Figures) {
+        self.figures.entry(label).or_default().insert(repetition, figures);
+    }
+
+    pub(crate) fn record_lack(&mut self, label: &'static str, reason: String) {
+        self.lacks.insert(label, reason);
+    }
+
+    pub(crate) fn lack(&self, label: &str) -> Option<&str> {
+        self.lacks.get(label).map(String::as_str)
+    }
+
+    fn each<'a>(&'a self, label: &str, figure: &'a str) -> impl Iterator<Item = (usize, f64)> + use<'a> {
+        let runs = self.figures.get(label).into_iter().flatten();
+        runs.filter_map(move |(&repetition, figures)| Some((repetition, *figures.get(figure)?)))
+    }
+
+    /// The repetitions' median.
+    pub(crate) fn median(&self, label: &str, figure: &str) -> Option<f64> {
+        median(self.each(label, figure).map(|(_, value)| value).collect())
+    }
+
+    /// The least of all rounds of all repetitions, where the programs tell it.
+    pub(crate) fn best(&self, label: &str, figure: &str) -> Option<f64> {
+        let least = format!("{figure}_min");
+        self.each(label, &least).map(|(_, value)| value).min_by(f64::total_cmp)
+    }
+
+    /// The median of what a figure is to the other's in the same repetition: a slow spell of the machine hits both.
+    pub(crate) fn ratio(&self, label: &str, reference: &str, figure: &str) -> Option<f64> {
+        let others: BTreeMap<usize, f64> = self.each(reference, figure).collect();
+        let ratios = self.each(label, figure).filter_map(|(repetition, value)| {
+            let other = others.get(&repetition).filter(|&&other| other > 0.0)?;
+            Some(value / other)
+        });
+        median(ratios.collect())
+    }
+
+    /// What the best figure is to the other's best.
+    pub(crate) fn best_ratio(&self, label: &str, reference: &str, figure: &str) -> Option<f64> {
+        Some(self.best(label, figure)? / self.best(reference, figure)?)
+    }
+}
+
+/// The runs of all measurements by their command lines, and the counts of instructions and system calls.
+#[derive(Debug, Default)]
+pub(crate) struct Results {
+    pub(crate) runs: BTreeMap<&'static str, Runs>,
+    pub(crate) counts: BTreeMap<&'static str, BTreeMap<&'static str, Counts>>,
+    /// Of the libraries, by program.
+    pub(crate) versions: BTreeMap<&'static str, String>,
+}
+
+/// What was counted of one contender, for each event.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) instructions: Option<f64>,
+    /// By name.
+    pub(crate) system_calls: Option<BTreeMap<String, f64>>,
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => None,
+        length if length % 2 == 1 => Some(values[middle]),
+        _ => Some(f64::midpoint(values[middle - 1], values[middle])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runs(of: &[(&'static str, &[f64])]) -> Runs {
+        let mut runs = Runs::default();
+        for (label, values) in of {
+            for (repetition, &value) in values.iter().enumerate() {
+                let figures = [("ns".to_owned(), value), ("ns_min".to_owned(), value - 1.0)];
+                runs.record(label, repetition, Figures::from(figures));
+            }
+        }
+        runs
+    }
+
+    #[test]
+    fn a_ratio_is_the_median_of_the_repetitions_ratios() {
+        // The second repetition met a slow spell, which says nothing about either.
+        let runs = runs(&[("a", &[2.0, 40.0, 3.0]), ("b", &[1.0, 20.0, 1.0])]);
+        assert_eq!(runs.ratio("a", "b", "ns"), Some(2.0));
+        assert_eq!(runs.ratio("a", "c", "ns"), None);
+    }
+
+    #[test]
+    fn medians_and_bests_are_over_all_repetitions() {
+        let runs = runs(&[("a", &[5.0, 2.0, 9.0, 3.0]), ("b", &[3.0])]);
+        assert_eq!(runs.median("a", "ns"), Some(4.0));
+        assert_eq!(runs.best("a", "ns"), Some(1.0));
+        assert_eq!(runs.best_ratio("a", "b", "ns"), Some(0.5));
+        assert_eq!(runs.median("a", "us"), None);
+    }
+}

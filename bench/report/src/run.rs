@@ -1,0 +1,94 @@
+//! Running a program once.
+
+use std::collections::BTreeMap;
+use std::process::{Command, Output};
+
+use serde_json::{Map, Value};
+
+use crate::contenders::Contender;
+use crate::programs::Programs;
+
+/// The exit code of a peer that cannot do what it was asked.
+const CANNOT: i32 = 3;
+/// `EMFILE`, as C and Rust say it.
+const TOO_MANY: &str = "Too many open files";
+
+/// What a run printed.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    pub(crate) version: String,
+    pub(crate) figures: BTreeMap<String, f64>,
+}
+
+/// Runs a contender with the arguments of a scenario, each word one of them. The error says why there are no figures.
+pub(crate) fn run(programs: &Programs, contender: &Contender, arguments: &str) -> Result<Line, String> {
+    run_under(&[], programs, contender, arguments)
+}
+
+/// As [`run`], the program being run by another one, which is given with its arguments.
+pub(crate) fn run_under(
+    tool: &[String],
+    programs: &Programs,
+    contender: &Contender,
+    arguments: &str,
+) -> Result<Line, String> {
+    if let Some(reason) = programs.why_missing(contender.program) {
+        return Err(reason.to_owned());
+    }
+    let program = programs.path(contender.program);
+    let mut command = match tool {
+        [] => Command::new(program),
+        [tool, options @ ..] => {
+            let mut command = Command::new(tool);
+            command.args(options).arg(program);
+            command
+        }
+    };
+    command.args(arguments.split(' ')).args(contender.arguments);
+    let output = command
+        .output()
+        .map_err(|error| format!("cannot be started: {error}"))?;
+    answer(&output, contender)
+}
+
+fn answer(output: &Output, contender: &Contender) -> Result<Line, String> {
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said = said.lines().last().unwrap_or_default();
+    if output.status.code() == Some(CANNOT) {
+        // "mio has no timers": the row is the peer's, so that its name need not be said.
+        let lack = said.split_once(" has ").map_or(said, |(_, lack)| lack);
+        return Err(lack.to_owned());
+    }
+    if said.contains(TOO_MANY) {
+        return Err("more descriptors than a process may have here".to_owned());
+    }
+    if !output.status.success() {
+        return Err(format!("failed: {}, {said}", output.status));
+    }
+    parse(&String::from_utf8_lossy(&output.stdout)).ok_or_else(|| format!("{} printed no figures", contender.program))
+}
+
+fn parse(line: &str) -> Option<Line> {
+    let fields: Map<String, Value> = serde_json::from_str(line).ok()?;
+    let version = fields.get("version")?.as_str()?.to_owned();
+    let numbers = fields
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.as_f64()?)));
+    Some(Line {
+        version,
+        figures: numbers.collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_parsed() {
+        let line = parse(r#"{"lib":"ev","version":"1.2","scenario":"pipes","ns":7.5,"failures":0}"#).unwrap();
+        assert_eq!((line.version.as_str(), line.figures["ns"]), ("1.2", 7.5));
+        assert!(parse("").is_none());
+        assert!(parse("{}").is_none());
+    }
+}

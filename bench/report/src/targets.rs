@@ -1,0 +1,267 @@
+//! What the project wants to reach, and whether it does.
+
+use std::fmt::Write as _;
+
+use crate::results::Results;
+use crate::tables::{number, ratio};
+
+/// Work, and the bounds that figures for it should keep.
+struct Target {
+    work: &'static str,
+    bounds: Vec<Bound>,
+}
+
+/// A figure, and what it should not go over.
+#[derive(Clone, Copy)]
+struct Bound {
+    arguments: &'static str,
+    label: &'static str,
+    what: What,
+    most: f64,
+}
+
+#[derive(Clone, Copy)]
+enum What {
+    /// A figure divided by that of another contender.
+    Ratio(&'static str, &'static str),
+    /// A figure as it is.
+    Value(&'static str),
+    Instructions,
+    /// Calls of that name for an event.
+    SystemCall(&'static str),
+}
+
+const fn bound(arguments: &'static str, label: &'static str, what: What, most: f64) -> Bound {
+    Bound {
+        arguments,
+        label,
+        what,
+        most,
+    }
+}
+
+const ONE: &str = "pipes n=100 a=1";
+const MANY: &str = "pipes n=1000 a=100";
+const ALL: &str = "pipes n=1000 a=1000";
+const TIMEOUT: &str = "pipes tmo=1 n=1000 a=100";
+const ONE_SHOT: &str = "pipes oneshot=1 n=1000 a=100";
+const SET_UP: &str = "setup n=1000";
+const WAKE_UP: &str = "wakeup t=1000000 r=5";
+const MEMORY: &str = "memory n=5000 t=1000000";
+const RANDOM_TIMERS: [&str; 3] = ["timers t=1000", "timers t=100000 r=3", "timers t=1000000 r=1"];
+const SAME_TIMERS: [&str; 3] = [
+    "timers same=1 t=1000",
+    "timers same=1 t=100000 r=3",
+    "timers same=1 t=1000000 r=1",
+];
+const OPERATIONS: [&str; 4] = ["insert", "cancel", "rearm", "expire"];
+
+fn targets() -> Vec<Target> {
+    use What::{Instructions, Ratio, SystemCall, Value};
+    let events = |work, arguments, label, times: f64, instructions: f64| Target {
+        work,
+        bounds: vec![
+            bound(arguments, label, Ratio("ns", "raw"), times),
+            bound(arguments, label, Instructions, instructions),
+        ],
+    };
+    let timers = |work, arguments: [&'static str; 3], against, most| Target {
+        work,
+        bounds: arguments
+            .into_iter()
+            .flat_map(|arguments| OPERATIONS.map(|figure| bound(arguments, "ev", Ratio(figure, against), most)))
+            .collect(),
+    };
+    vec![
+        events("100 of 1,000 descriptors ready", MANY, "ev", 1.02, 115.0),
+        events("all of 1,000 descriptors ready", ALL, "ev", 1.02, 115.0),
+        events("1 of 100 descriptors ready", ONE, "ev", 1.00, 230.0),
+        events("100 of 1,000 descriptors ready", MANY, "ev shared", 1.04, 190.0),
+        events("all of 1,000 descriptors ready", ALL, "ev shared", 1.04, 190.0),
+        events("1 of 100 descriptors ready", ONE, "ev shared", 1.04, 330.0),
+        Target {
+            work: "idle timeout pushed back on every event",
+            bounds: vec![
+                bound(TIMEOUT, "ev", Ratio("ns", "raw lazy"), 1.02),
+                bound(TIMEOUT, "ev", Instructions, 130.0),
+            ],
+        },
+        Target {
+            work: "one-shot, added again in the callback",
+            bounds: vec![
+                bound(ONE_SHOT, "ev", Ratio("ns", "raw deferred"), 1.05),
+                bound(ONE_SHOT, "ev", Instructions, 190.0),
+                bound(ONE_SHOT, "ev", SystemCall("epoll_ctl"), 0.0),
+            ],
+        },
+        Target {
+            work: "add and delete before a wait",
+            bounds: vec![bound(SET_UP, "ev", Value("nodispatch"), 12.0)],
+        },
+        Target {
+            work: "add and delete, a turn between",
+            bounds: vec![bound(SET_UP, "ev", Ratio("dispatch", "raw+inline"), 1.0)],
+        },
+        timers("timers: insert, cancel, set anew, expire", RANDOM_TIMERS, "raw", 1.3),
+        timers("the same, ahead of libev", RANDOM_TIMERS, "libev", 1.0),
+        timers(
+            "timers of the same duration, without being told",
+            SAME_TIMERS,
+            "raw",
+            2.0,
+        ),
+        Target {
+            work: "a notify of a burst",
+            bounds: ["ev", "ev shared"]
+                .map(|label| bound(WAKE_UP, label, Value("burst"), 4.0))
+                .to_vec(),
+        },
+        Target {
+            work: "heap bytes of a read event",
+            bounds: vec![bound(MEMORY, "ev", Value("event_total"), 64.0)],
+        },
+        Target {
+            work: "heap bytes of a timer",
+            bounds: vec![bound(MEMORY, "ev", Value("timer_total"), 40.0)],
+        },
+    ]
+}
+
+/// The targets with what was measured; a miss is in bold. Work of which nothing was measured is only counted.
+pub(crate) fn table(results: &Results) -> String {
+    let mut text = "| work | measured | target | kept |\n| --- | --- | --- | --- |\n".to_owned();
+    let mut left_out = 0;
+    for target in targets() {
+        for group in target
+            .bounds
+            .chunk_by(|a, b| a.arguments == b.arguments && a.label == b.label)
+        {
+            match target.row(group, results) {
+                Some(row) => {
+                    let _ = writeln!(text, "| {row} |");
+                }
+                None => left_out += 1,
+            }
+        }
+    }
+    if left_out > 0 {
+        let _ = writeln!(text, "\nNot measured in this run: {left_out} more.");
+    }
+    text
+}
+
+impl Target {
+    fn row(&self, bounds: &[Bound], results: &Results) -> Option<String> {
+        let found: Vec<Option<f64>> = bounds.iter().map(|bound| bound.find(results)).collect();
+        let measured: Vec<String> = bounds
+            .iter()
+            .zip(&found)
+            .filter_map(|(bound, value)| Some(bound.shown((*value)?)))
+            .collect();
+        if measured.is_empty() {
+            return None;
+        }
+        let mut wanted: Vec<String> = bounds.iter().map(Bound::wanted).collect();
+        wanted.dedup();
+        let is_missed = |(bound, value): (&Bound, &Option<f64>)| value.is_some_and(|value| !bound.is_kept(value));
+        let verdict = if bounds.iter().zip(&found).any(is_missed) {
+            "**no**"
+        } else if found.contains(&None) {
+            "not all measured"
+        } else {
+            "yes"
+        };
+        let (of, who) = (bounds[0].arguments, bounds[0].label);
+        let measured = measured.join(", ");
+        Some(format!(
+            "{}: {who}, `{of}` | {measured} | {} | {verdict}",
+            self.work,
+            wanted.join(", ")
+        ))
+    }
+}
+
+impl Bound {
+    fn find(&self, results: &Results) -> Option<f64> {
+        let runs = || results.runs.get(self.arguments);
+        let counts = || results.counts.get(self.arguments)?.get(self.label);
+        match self.what {
+            What::Ratio(figure, reference) => runs()?.ratio(self.label, reference, figure),
+            What::Value(figure) => runs()?.median(self.label, figure),
+            What::Instructions => counts()?.instructions,
+            What::SystemCall(name) => Some(counts()?.system_calls.as_ref()?.get(name).copied().unwrap_or_default()),
+        }
+    }
+
+    /// Compares what is shown: two digits of a ratio, and a system call in a thousand events is none.
+    fn is_kept(&self, value: f64) -> bool {
+        let half_digit = match self.what {
+            What::Ratio(..) => 0.005,
+            What::Value(_) | What::Instructions => 0.05,
+            What::SystemCall(_) => 0.0005,
+        };
+        value < self.most + half_digit
+    }
+
+    fn shown(&self, value: f64) -> String {
+        let text = match self.what {
+            What::Ratio(figure, reference) => {
+                let value = ratio(Some(value));
+                if OPERATIONS.contains(&figure) {
+                    format!("{figure} {value} × {reference}")
+                } else {
+                    format!("{value} × {reference}")
+                }
+            }
+            What::Value(_) => number(Some(value)),
+            What::Instructions => format!("{} instructions", number(Some(value))),
+            What::SystemCall(name) => format!("{value:.3} {name}"),
+        };
+        if self.is_kept(value) {
+            text
+        } else {
+            format!("**{text}**")
+        }
+    }
+
+    fn wanted(&self) -> String {
+        match self.what {
+            What::Ratio(_, reference) => format!("≤ {:.2} × {reference}", self.most),
+            What::Value(_) => format!("≤ {}", self.most),
+            What::Instructions => format!("≤ {} instructions", self.most),
+            What::SystemCall(name) => format!("{} {name}", self.most),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan;
+
+    #[test]
+    fn every_target_is_measured() {
+        let sections = plan::sections();
+        let all = || sections.iter().flat_map(|section| &section.measurements);
+        for bound in targets().iter().flat_map(|target| &target.bounds) {
+            let measurement = all().find(|measurement| measurement.arguments == bound.arguments);
+            let measurement = measurement.unwrap_or_else(|| panic!("{} is not in the plan", bound.arguments));
+            let has = |label| measurement.contenders.iter().any(|contender| contender.label == label);
+            assert!(has(bound.label), "{}: {}", bound.arguments, bound.label);
+            match bound.what {
+                What::Ratio(figure, reference) => assert!(has(reference) && measurement.figures().contains(&figure)),
+                What::Value(figure) => assert!(measurement.figures().contains(&figure)),
+                What::Instructions | What::SystemCall(_) => assert!(measurement.is_counted),
+            }
+        }
+    }
+
+    #[test]
+    fn a_bound_is_kept_as_it_is_shown() {
+        let ratio = bound(ONE, "ev", What::Ratio("ns", "raw"), 1.02);
+        assert!(ratio.is_kept(1.0249) && !ratio.is_kept(1.0251));
+        assert_eq!(ratio.shown(1.1), "**1.10 × raw**");
+        let calls = bound(ONE_SHOT, "ev", What::SystemCall("epoll_ctl"), 0.0);
+        assert!(calls.is_kept(0.0004) && !calls.is_kept(0.001));
+    }
+}

@@ -1,0 +1,89 @@
+//! What is measured, for event loops in Rust: a program implements [`Peer`] for its loop and calls [`main()`].
+//!
+//! ```text
+//! bench-PEER SCENARIO [NAME=NUMBER]...
+//! ```
+//!
+//! runs one scenario and prints one line of JSON. The C peers in `peers/c` take the same command line, do the same work
+//! and print the same line, so that figures of all of them compare. Times are nanoseconds, each as the median of the
+//! rounds under its name and as their minimum under `NAME_min`.
+//!
+//! | scenario | work | figures |
+//! |---|---|---|
+//! | `pipes` | `n` pipes, `a` bytes that travel from pipe to pipe: each callback reads one and writes it to the next pipe, `w` times in all | `ns` an event |
+//! | `setup` | `n` events are added and deleted, without (`nodispatch`) and with (`dispatch`) a turn between | a pair |
+//! | `timers` | `t` timers with random deadlines are inserted, cancelled, set anew, and expire | an operation |
+//! | `wakeup` | another thread notifies the loop: one at a time, busy (`hot`) and asleep (`idle`), and `t` in a `burst` | a notify |
+//! | `memory` | bytes of heap for each of `n` read events and `t` timers | bytes |
+//!
+//! The options of the command line are those of [`Options`].
+
+mod course;
+mod echo;
+mod figures;
+mod heap;
+mod memory;
+mod options;
+mod peer;
+mod pipes;
+mod random;
+mod setup;
+mod timers;
+mod wakeup;
+
+use std::env;
+use std::io;
+use std::process::ExitCode;
+
+pub use course::Course;
+pub use options::Options;
+pub use peer::{Abilities, Peer};
+pub use random::idle_timeout;
+
+use figures::Figures;
+
+/// Exit code: the peer cannot do what was asked.
+const CANNOT: u8 = 3;
+
+/// Runs the scenario that the command line asks for and prints its line.
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "that is what the program is for"
+)]
+pub fn main<P: Peer>() -> ExitCode {
+    let mut arguments = env::args().skip(1);
+    let scenario = arguments.next().unwrap_or_default();
+    let options = match Options::parse(arguments) {
+        Ok(options) => options,
+        Err(argument) => {
+            eprintln!("bad argument {argument}");
+            return ExitCode::from(2);
+        }
+    };
+    if let Some(lack) = P::ABILITIES.lack(&scenario, &options) {
+        eprintln!("{} has no {lack}", P::NAME);
+        return ExitCode::from(CANNOT);
+    }
+    match measure::<P>(&scenario, &options) {
+        Ok(figures) => {
+            println!("{}", figures.line(&options.label(P::NAME), P::VERSION, &scenario));
+            ExitCode::from(u8::from(figures.failures > 0))
+        }
+        Err(error) => {
+            eprintln!("{scenario}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure<P: Peer>(scenario: &str, options: &Options) -> io::Result<Figures> {
+    match scenario {
+        "pipes" => pipes::measure::<P>(options),
+        "setup" => setup::measure::<P>(options),
+        "timers" => Ok(timers::measure::<P>(options)),
+        "wakeup" => wakeup::measure::<P>(options),
+        "memory" => memory::measure::<P>(options),
+        _ => Err(io::Error::other("unknown scenario")),
+    }
+}

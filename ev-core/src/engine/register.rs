@@ -1,0 +1,173 @@
+//! Putting events on their descriptors and signals, and taking them off.
+
+use std::os::fd::RawFd;
+
+use ev_backend::{Backend, Registration};
+
+use super::checks::Checks;
+use super::slots::Flags;
+use super::{Engine, RawChanges};
+use crate::Error;
+
+impl<B: Backend, P> Engine<B, P> {
+    /// Puts the event into the map of its kind and tells the kernel.
+    #[inline]
+    pub(super) fn register(&mut self, index: u32) -> Result<(), Error> {
+        let flags = self.slots.get(index).flags;
+        if !self.register_again(index) {
+            self.register_anew(index)?;
+        }
+        self.slots.get_mut(index).flags |= Flags::INSERTED;
+        if !flags.contains(Flags::INTERNAL) {
+            self.inserted += 1;
+        }
+        Ok(())
+    }
+
+    /// Puts an event back on its descriptor, if it was the last one there and everything is as it was.
+    #[inline]
+    fn register_again(&mut self, index: u32) -> bool {
+        let slot = self.slots.get(index);
+        let registration = Registration {
+            interest: slot.interest,
+            mode: slot.mode,
+        };
+        let is_vouched_for = slot.flags.contains(Flags::OWNED | Flags::ACCEPTED);
+        let is_back =
+            is_vouched_for && self.checks.is_none() && self.fds.insert_again(slot.target, index, registration);
+        self.unprepared |= is_back;
+        is_back
+    }
+
+    #[inline(never)]
+    fn register_anew(&mut self, index: u32) -> Result<(), Error> {
+        let slot = self.slots.get(index);
+        let (target, flags) = (slot.target, slot.flags);
+        #[cfg(feature = "signals")]
+        if flags.contains(Flags::SIGNAL) {
+            return self.register_signal(index, target);
+        }
+        let registration = Registration {
+            interest: slot.interest,
+            mode: slot.mode,
+        };
+        self.register_io(index, target, registration, flags)?;
+        if let Some(checks) = &mut self.checks {
+            checks.note(index, target);
+        }
+        Ok(())
+    }
+
+    fn register_io(&mut self, index: u32, fd: RawFd, wanted: Registration, flags: Flags) -> Result<(), Error> {
+        // libevent's rule: a negative descriptor is accepted and never becomes ready by itself.
+        if fd < 0 {
+            return Ok(());
+        }
+        self.backend.supports(wanted)?;
+        if self.checks.is_some() {
+            Checks::admit(fd)?;
+        }
+        self.fds.insert(fd, index, wanted)?;
+        let is_vouched_for = flags.contains(Flags::OWNED | Flags::ACCEPTED);
+        if !is_vouched_for {
+            // An event that was left on a closed descriptor must not keep the number's new file from being registered.
+            self.fds.doubt(fd);
+        }
+        if self.may_defer(flags) {
+            self.defer(fd);
+            return Ok(());
+        }
+        if let Err(error) = self.tell(fd) {
+            self.fds.remove(index);
+            return Err(error);
+        }
+        self.slots.get_mut(index).flags |= Flags::ACCEPTED;
+        Ok(())
+    }
+
+    /// Takes the event out of the map of its kind and tells the kernel.
+    #[inline]
+    pub(super) fn unregister(&mut self, index: u32) -> Result<(), Error> {
+        let slot = self.slots.get_mut(index);
+        let (flags, target) = (slot.flags, slot.target);
+        if !flags.contains(Flags::INSERTED) {
+            return Ok(());
+        }
+        slot.flags.remove(Flags::INSERTED);
+        if !flags.contains(Flags::INTERNAL) {
+            self.inserted -= 1;
+        }
+        if flags.contains(Flags::IO)
+            && self.may_defer(flags)
+            && self.checks.is_none()
+            && self.fds.remove_only(target, index)
+        {
+            self.unprepared = true;
+            return Ok(());
+        }
+        self.unregister_at_once(index, target, flags)
+    }
+
+    #[inline(never)]
+    fn unregister_at_once(&mut self, index: u32, target: RawFd, flags: Flags) -> Result<(), Error> {
+        #[cfg(feature = "signals")]
+        if flags.contains(Flags::SIGNAL) {
+            return self.unregister_signal(index, target);
+        }
+        if self.fds.remove(index).is_none() {
+            return Ok(());
+        }
+        let checked = self
+            .checks
+            .as_mut()
+            .map_or(Ok(()), |checks| checks.dismiss(index, target));
+        if self.may_defer(flags) {
+            self.defer(target);
+            return checked;
+        }
+        let told = self.tell(target);
+        if told.is_err() {
+            // The kernel would go on reporting what nobody waits for: it is told again at the next turn.
+            self.defer(target);
+        }
+        checked.and(told)
+    }
+
+    /// Puts an event that is on the map there with another registration.
+    pub(super) fn remap(&mut self, index: u32, fd: RawFd, wanted: Registration) -> Result<(), Error> {
+        let Some((_, before)) = self.fds.registration(index) else {
+            return Ok(());
+        };
+        self.fds.remove(index);
+        if let Err(error) = self.fds.insert(fd, index, wanted) {
+            self.restore(fd, index, before);
+            return Err(error.into());
+        }
+        if self.may_defer(self.slots.get(index).flags) {
+            self.defer(fd);
+            return Ok(());
+        }
+        let told = self.tell(fd);
+        if told.is_err() {
+            self.fds.remove(index);
+            self.restore(fd, index, before);
+        }
+        told
+    }
+
+    /// Puts an event back where it just was, which cannot fail: the map had room for it.
+    fn restore(&mut self, fd: RawFd, index: u32, before: Registration) {
+        let restored = self.fds.insert(fd, index, before);
+        debug_assert!(restored.is_ok(), "the map has just held this event");
+    }
+
+    /// Whether the kernel need not be told before the next turn: it has accepted this descriptor before, and nobody can
+    /// have closed it since.
+    fn may_defer(&self, flags: Flags) -> bool {
+        if flags.contains(Flags::OWNED) {
+            flags.contains(Flags::ACCEPTED)
+        } else {
+            self.raw_changes == RawChanges::Deferred
+        }
+    }
+}
