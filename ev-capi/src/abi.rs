@@ -53,7 +53,8 @@ pub(crate) type SelfCallback = unsafe extern "C" fn(*mut event_callback, *mut c_
 pub struct event_callback {
     /// The engine's key of this callback, zero while the engine does not know it; libevent has a list link here.
     pub(crate) key: Cell<u64>,
-    pub(crate) unused: u64,
+    /// The key that it had before, by which the engine finds it a place.
+    pub(crate) last_key: Cell<u64>,
     pub(crate) evcb_flags: Cell<c_short>,
     pub(crate) evcb_pri: Cell<u8>,
     pub(crate) evcb_closure: Cell<u8>,

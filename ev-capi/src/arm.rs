@@ -3,25 +3,18 @@
 use std::ffi::{c_int, c_short};
 use std::ptr;
 
-use ev_core::engine::{Deadline, Spec, Target};
-use ev_core::{Causes, Error, EventKey, Features, Interest, Mode, Persistence, Time};
+use ev_core::{Causes, Error, Features};
 use libc::timeval;
 
 use crate::abi::{
-    CLOSURE_PERSIST, EV_CLOSED, EV_ET, EV_FINALIZE, EV_IO, EV_PERSIST, EV_READ, EV_SIGNAL, EV_TIMEOUT, EV_WRITE,
-    EVLIST_ACTIVE, EVLIST_FINALIZING, EVLIST_INSERTED, EVLIST_TIMEOUT, event, event_callback,
+    CLOSURE_PERSIST, EV_CLOSED, EV_ET, EV_FINALIZE, EV_IO, EV_READ, EV_SIGNAL, EV_TIMEOUT, EV_WRITE, EVLIST_ACTIVE,
+    EVLIST_FINALIZING, event, event_callback,
 };
-use crate::base::{Callback, Locked, State};
+use crate::base::{Locked, State};
+use crate::debug;
 use crate::event::{ZERO, event_at};
+use crate::known::{key, mark_idle};
 use crate::log::{ensure, warnx};
-use crate::time::{duration, timeval_of};
-use crate::{common, debug};
-
-/// The engine's key of an event or a deferred callback, if the engine knows it.
-#[inline]
-pub(crate) fn key(event: &event) -> Option<EventKey> {
-    EventKey::from_bits(event.ev_evcallback.key.get())
-}
 
 /// Whether to wait for a callback that runs in another thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,122 +26,6 @@ pub(crate) enum Blocking {
 }
 
 impl State {
-    /// The event's description for the engine.
-    ///
-    /// Signal events and persistent ones stay added until they are deleted or their timeout comes: C's rules for what
-    /// follows are not the engine's.
-    fn spec(&self, event: &event) -> Spec {
-        let features = self.engine.features();
-        let stays = event.wants(EV_PERSIST | EV_SIGNAL);
-        let persistence = if stays {
-            Persistence::UntilDue
-        } else {
-            Persistence::Once
-        };
-        let mut spec = Spec::new(target(event, features), persistence);
-        spec.priority = Some(event.ev_evcallback.evcb_pri.get());
-        // poll and select take no notice of EV_ET.
-        if event.wants(EV_ET) && features.contains(Features::EDGE) {
-            spec.mode = Mode::Edge;
-        }
-        spec
-    }
-
-    /// The event's key; the engine gets to know the event if it does not.
-    fn known(&mut self, event: &event) -> Result<EventKey, Error> {
-        if let Some(key) = key(event) {
-            return Ok(key);
-        }
-        let spec = self.spec(event);
-        self.introduce(&event.ev_evcallback, &spec)
-    }
-
-    /// Makes an event or a deferred callback known to the engine.
-    pub(crate) fn introduce(&mut self, callback: &event_callback, spec: &Spec) -> Result<EventKey, Error> {
-        let key = self.engine.insert(spec)?;
-        self.engine.fill(key, Callback(callback))?;
-        callback.key.set(key.to_bits());
-        Ok(key)
-    }
-
-    /// Lets the engine forget an event that is neither pending nor active any more, and has the event's flags tell what it
-    /// is now.
-    pub(crate) fn settle(&mut self, event: &event) {
-        let Some(key) = key(event) else { return };
-        let engine = &self.engine;
-        let mut flags = 0;
-        if engine.is_registered(key).unwrap_or(false) {
-            flags |= EVLIST_INSERTED;
-        }
-        if engine.deadline(key).is_ok_and(|deadline| deadline.is_some()) {
-            flags |= EVLIST_TIMEOUT;
-        }
-        if engine.causes(key).is_ok_and(|causes| causes.is_some()) {
-            flags |= EVLIST_ACTIVE;
-        }
-        set_lists(event, flags);
-        if flags == 0 {
-            self.drop_key(&event.ev_evcallback);
-        }
-        if flags & EVLIST_ACTIVE == 0 {
-            forget_hand(event);
-        }
-    }
-
-    /// Lets the engine forget an event, whatever it is waiting for.
-    pub(crate) fn forget(&mut self, event: &event) {
-        self.drop_key(&event.ev_evcallback);
-        set_lists(event, 0);
-        forget_hand(event);
-    }
-
-    pub(crate) fn drop_key(&mut self, callback: &event_callback) {
-        if let Some(key) = EventKey::from_bits(callback.key.take()) {
-            // The payload is a pointer: nothing is lost with it.
-            let _ = self.engine.remove(key);
-        }
-    }
-
-    /// Adds an event: the rest of `event_add`, and what follows a persistent event's activation.
-    pub(crate) fn add(&mut self, event: &event, deadline: Option<Deadline>) -> Result<(), Error> {
-        let has_target = event.wants(EV_IO | EV_SIGNAL);
-        if !has_target && deadline.is_none() {
-            return Ok(());
-        }
-        let key = self.known(event)?;
-        let is_idle = !self.engine.is_registered(key)? && self.engine.causes(key)?.is_none();
-        // Libevent's rule: an event that is active and waits no more is not put back on its descriptor.
-        let added = match deadline {
-            _ if has_target && is_idle => self.engine.add(key, deadline),
-            Some(deadline) => self.engine.set_deadline(key, deadline),
-            None => Ok(()),
-        };
-        if added.is_ok() && deadline.is_some() {
-            self.note_deadline(event, key);
-        }
-        self.settle(event);
-        added
-    }
-
-    /// A new deadline takes the activation by the old one back; the event has to hear of both.
-    fn note_deadline(&self, event: &event, key: EventKey) {
-        event.by_hand.set(event.by_hand.get() & !EV_TIMEOUT);
-        if let Ok(Some(deadline)) = self.engine.deadline(key) {
-            event.ev_timeout.set(timeval_of(deadline));
-        }
-    }
-
-    /// When an event times out that is added with this timeout at this time.
-    pub(crate) fn deadline(&self, from: Time, tv: &timeval) -> Deadline {
-        match common::queue(self, tv) {
-            Some(queue) => Deadline::In { now: from, queue },
-            None => Deadline::After {
-                now: from,
-                timeout: duration(tv),
-            },
-        }
-    }
-
     /// Dies of a priority that the base does not have any more, as libevent does.
     pub(crate) fn check_priority(&self, callback: &event_callback) {
         ensure!(
@@ -161,6 +38,12 @@ impl State {
     /// Makes an event active, or adds to what it is active for. `calls` counts for a signal event.
     pub(crate) fn activate(&mut self, event: &event, result: c_short, calls: c_short) -> Result<(), Error> {
         if event.has(EVLIST_FINALIZING) {
+            return Ok(());
+        }
+        if event.has(EVLIST_ACTIVE) && result & EV_TIMEOUT == 0 {
+            // The engine knows it already.
+            event.by_hand.set(event.by_hand.get() | result);
+            event.ev_res.set(event.ev_res.get() | result);
             return Ok(());
         }
         self.check_priority(&event.ev_evcallback);
@@ -190,15 +73,13 @@ impl State {
 
     /// What of `event_pending`'s bits apply to an event.
     fn pending(&self, event: &event) -> c_short {
-        let Some(key) = key(event) else { return 0 };
-        let mut bits = 0;
-        if self.engine.is_registered(key).unwrap_or(false) {
+        let standing = key(event).and_then(|key| self.engine.standing(key).ok());
+        let Some(standing) = standing else { return 0 };
+        let mut bits = standing.active.map_or(0, |causes| self.result(event, causes));
+        if standing.is_registered {
             bits |= event.ev_events & (EV_IO | EV_SIGNAL);
         }
-        if let Ok(Some(causes)) = self.engine.causes(key) {
-            bits |= self.result(event, causes);
-        }
-        if self.engine.deadline(key).is_ok_and(|deadline| deadline.is_some()) {
+        if standing.has_deadline {
             bits |= EV_TIMEOUT;
         }
         bits
@@ -232,39 +113,6 @@ const CAUSES: [(Causes, c_short); 5] = [
     (Causes::TIMEOUT, EV_TIMEOUT),
     (Causes::SIGNAL, EV_SIGNAL),
 ];
-
-/// What an event waits for. Where the backend cannot tell of closed peers an event that waits for nothing else is accepted
-/// and never fires.
-fn target(event: &event, features: Features) -> Target {
-    let fd = event.ev_fd;
-    if event.wants(EV_SIGNAL) {
-        return Target::Signal(fd);
-    }
-    let mut interest = Interest::empty();
-    interest.set(Interest::READ, event.wants(EV_READ));
-    interest.set(Interest::WRITE, event.wants(EV_WRITE));
-    interest.set(Interest::CLOSED, event.wants(EV_CLOSED));
-    if interest.is_empty() {
-        return Target::None;
-    }
-    if !features.contains(Features::CLOSED) {
-        if interest == Interest::CLOSED {
-            return Target::Raw { fd: -1, interest };
-        }
-        interest.remove(Interest::CLOSED);
-    }
-    Target::Raw { fd, interest }
-}
-
-fn set_lists(event: &event, lists: c_short) {
-    let flags = &event.ev_evcallback.evcb_flags;
-    flags.set(flags.get() & !(EVLIST_INSERTED | EVLIST_TIMEOUT | EVLIST_ACTIVE) | lists);
-}
-
-fn forget_hand(event: &event) {
-    event.by_hand.set(0);
-    event.calls.set(event::NOT_BY_HAND);
-}
 
 /// The event's base, locked; a warning and `None` if it has none.
 ///
@@ -304,16 +152,16 @@ pub unsafe extern "C" fn event_add(ev: *mut event, tv: *const timeval) -> c_int 
     }
     // SAFETY: the caller gives null or a time.
     let tv = unsafe { tv.as_ref() };
-    let deadline = tv.map(|tv| base.deadline(base.now(), tv));
-    let takes_back = tv.is_some() && is_active_by_timeout(&base, event);
-    let added = base.add(event, deadline);
+    let takes_back =
+        tv.is_some() && ptr::eq(base.current, &raw const event.ev_evcallback) && is_active_by_timeout(&base, event);
+    let added = base.add_for(event, tv);
     if added.is_ok() {
         if let Some(&tv) = tv
             && event.ev_evcallback.evcb_closure.get() == CLOSURE_PERSIST
         {
             event.ev_period.set(tv);
         }
-        if takes_back && ptr::eq(base.current, &raw const event.ev_evcallback) {
+        if takes_back {
             base.calls_left = 0;
         }
         base.wake_if_needed();
@@ -357,14 +205,16 @@ unsafe fn delete(ev: *mut event, blocking: Blocking) -> c_int {
 
 impl State {
     /// Deletes an event from wherever it is, and what is left of its calls if it is a signal event that runs.
+    #[inline]
     pub(crate) fn delete(&mut self, event: &event) -> Result<(), Error> {
         if ptr::eq(self.current, &raw const event.ev_evcallback) {
             self.calls_left = 0;
         }
-        let Some(key) = key(event) else { return Ok(()) };
-        let deleted = self.engine.delete(key);
-        self.forget(event);
-        deleted
+        if key(event).is_none() {
+            return Ok(());
+        }
+        mark_idle(event);
+        self.drop_key(&event.ev_evcallback)
     }
 }
 
@@ -445,7 +295,10 @@ pub unsafe extern "C" fn event_active(ev: *mut event, result: c_int, calls: c_sh
     if event.wants(EV_SIGNAL) {
         base.wait_for(&raw const event.ev_evcallback);
     }
+    // The loop does not sleep while anything is active.
+    let was_active = event.has(EVLIST_ACTIVE);
     match base.activate(event, result as c_short, calls) {
+        Ok(()) if was_active => {}
         Ok(()) => base.wake_if_needed(),
         Err(error) => {
             Locked::refuse("event_active", error);

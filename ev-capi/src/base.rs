@@ -17,7 +17,7 @@
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::{CStr, c_int, c_ulong};
 use std::ops::{Deref, DerefMut};
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,11 +31,22 @@ use crate::abi::{event, event_callback};
 use crate::evthread::{self, Condition, Lock};
 use crate::log::{warn, warnx};
 use crate::once::Once;
+use crate::time::timeval_of;
 use crate::watch::Watchers;
 
 /// What the engine knows an event or a deferred callback by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Callback(pub(crate) *const event_callback);
+pub(crate) struct Callback(NonNull<event_callback>);
+
+impl Callback {
+    pub(crate) fn new(callback: &event_callback) -> Self {
+        Self(NonNull::from(callback))
+    }
+
+    pub(crate) fn as_ptr(self) -> *const event_callback {
+        self.0.as_ptr()
+    }
+}
 
 /// `struct event_base`.
 #[derive(Debug)]
@@ -69,6 +80,8 @@ pub(crate) struct State {
     caches: bool,
     /// The time as of the end of the wait, while callbacks run.
     cached: Option<Time>,
+    /// That time as C has it, as soon as somebody has asked for it.
+    cached_timeval: Cell<Option<timeval>>,
     /// The time of day less the time of the clock, in nanoseconds, as it was first asked for while `cached` was the time.
     wall_offset: Cell<Option<i128>>,
     pub(crate) running: bool,
@@ -109,6 +122,7 @@ impl State {
             clock,
             caches,
             cached: None,
+            cached_timeval: Cell::new(None),
             wall_offset: Cell::new(None),
             running: false,
             asleep: false,
@@ -142,9 +156,13 @@ impl State {
     }
 
     /// How long to wait at least for a deadline that is that far away: the coarse clock has not moved before.
+    #[inline]
     pub(crate) fn lengthen(&self, wait: Duration) -> Duration {
         match self.clock {
-            Clock::MonotonicCoarse => Duration::from_millis(wait.as_nanos().div_ceil(1_000_000) as u64),
+            Clock::MonotonicCoarse => {
+                let millis = wait.subsec_nanos().div_ceil(1_000_000);
+                Duration::from_secs(wait.as_secs()).saturating_add(Duration::from_millis(millis.into()))
+            }
             _ => wait,
         }
     }
@@ -156,7 +174,21 @@ impl State {
     #[inline]
     pub(crate) fn update_time_cache(&mut self) {
         self.cached = self.caches.then(|| self.read_clock());
+        self.cached_timeval.set(None);
         self.wall_offset.set(None);
+    }
+
+    /// The `timeval` of what [`now`](Self::now) has just answered.
+    #[inline]
+    pub(crate) fn timeval_of_now(&self, now: Time) -> timeval {
+        if self.cached.is_none() {
+            return timeval_of(now);
+        }
+        self.cached_timeval.get().unwrap_or_else(|| {
+            let time = timeval_of(now);
+            self.cached_timeval.set(Some(time));
+            time
+        })
     }
 
     pub(crate) fn has_cached_time(&self) -> bool {
@@ -236,7 +268,7 @@ impl State {
 
     /// The event or deferred callback of a key, unless it was set up again since.
     pub(crate) fn callback_of(&self, key: EventKey) -> Option<*const event_callback> {
-        let &Callback(callback) = self.engine.payload(key).ok().flatten()?;
+        let callback = self.engine.payload(key).ok().flatten()?.as_ptr();
         // SAFETY: what the engine knows is alive (invariant 2).
         let current = unsafe { &*callback }.key.get();
         (current == key.to_bits()).then_some(callback)

@@ -22,12 +22,22 @@ const MARK: i64 = 0x5000_0000;
 const MOST: usize = 256;
 
 /// The queue that a `timeval` names, if it is one of this base's.
+#[inline]
 pub(crate) fn queue(base: &State, tv: &timeval) -> Option<SameDuration> {
     if tv.tv_usec & MARKS != MARK {
         return None;
     }
     let number = (tv.tv_usec & NUMBER) >> NUMBER_SHIFT;
     base.common.get(number as usize).map(|&(queue, _)| queue)
+}
+
+/// The timeout of a `timeval` that names a queue.
+#[inline]
+pub(crate) fn unmarked(tv: &timeval) -> timeval {
+    timeval {
+        tv_sec: tv.tv_sec,
+        tv_usec: tv.tv_usec & MICROSECONDS,
+    }
 }
 
 /// A pointer to give to `event_add` as the timeout, for a duration that many events have: the same one for the same

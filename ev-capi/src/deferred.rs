@@ -65,7 +65,8 @@ impl State {
             return;
         }
         if flags.get() & EVLIST_INIT == 0 {
-            self.drop_key(head);
+            // It waits for nothing that the kernel knows of.
+            let _ = self.drop_key(head);
             flags.set(flags.get() & !EVLIST_ACTIVE);
             return;
         }
@@ -128,7 +129,7 @@ pub unsafe extern "C" fn event_deferred_cb_init_(
 ) {
     let set_up = event_callback {
         key: Cell::new(0),
-        unused: 0,
+        last_key: Cell::new(0),
         evcb_flags: Cell::new(0),
         evcb_pri: Cell::new(priority),
         evcb_closure: Cell::new(CLOSURE_SELF),

@@ -12,10 +12,12 @@ use ev_core::{Causes, EventKey, SameDuration};
 
 use crate::abi::{
     CLOSURE_EVENT_FINALIZE_FREE, CLOSURE_FINALIZE, CLOSURE_PERSIST, CLOSURE_SELF, CLOSURE_SIGNAL, EV_PERSIST,
-    EV_TIMEOUT, EVLIST_ACTIVE, EVLIST_FINALIZING, EventCallback, FinalizeCallback, SelfCallback, event, event_callback,
+    EV_SIGNAL, EV_TIMEOUT, EVLIST_ACTIVE, EVLIST_FINALIZING, EVLIST_INSERTED, EventCallback, FinalizeCallback,
+    SelfCallback, event, event_callback,
 };
-use crate::base::{Callback, Locked, State};
+use crate::base::{Locked, State};
 use crate::event::event_at;
+use crate::known::{mark_idle, take_key};
 use crate::log::warnx;
 use crate::time::{duration, is_set, time_of};
 use crate::{common, debug, mm};
@@ -42,15 +44,12 @@ impl Locked {
     /// Calls what is active, as far as this turn goes.
     pub(crate) fn dispatch(&mut self) {
         self.tick();
-        while let Some(Taken {
-            fired,
-            payload: Callback(callback),
-        }) = self.engine.next_active()
-        {
+        while let Some(Taken { fired, payload }) = self.engine.next_active() {
             let repeats = self.engine.take_repeats();
-            // A finalizer's payload comes back: the engine has forgotten it already.
-            let is_final = self.engine.finish(fired.key(), Callback(callback)).is_some();
-            if is_stale(callback, fired.key(), is_final) {
+            // The engine has forgotten a finalizer already, and an event that is not persistent.
+            let _ = self.engine.finish(fired.key(), payload);
+            let callback = payload.as_ptr();
+            if is_stale(callback, fired.key()) {
                 // One that is forgotten is not there to be removed.
                 let _ = self.engine.remove(fired.key());
                 continue;
@@ -66,12 +65,18 @@ impl Locked {
     }
 
     /// Tells the engine the time, if turns are limited in time.
+    #[inline]
     fn tick(&mut self) {
         if self.engine.is_timed() {
-            self.update_time_cache();
-            let now = self.now();
-            self.engine.tick(now);
+            self.tell_time();
         }
+    }
+
+    #[cold]
+    fn tell_time(&mut self) {
+        self.update_time_cache();
+        let now = self.now();
+        self.engine.tick(now);
     }
 
     /// Makes a call of an active event or deferred callback, which is not active any more then.
@@ -86,7 +91,7 @@ impl Locked {
         let closure = head.evcb_closure.get();
         if closure >= CLOSURE_SELF {
             // What is finalized has no key any more.
-            self.drop_key(head);
+            take_key(head);
             head.evcb_flags.set(head.evcb_flags.get() & !EVLIST_ACTIVE);
             return itself(closure);
         }
@@ -104,10 +109,20 @@ impl Locked {
             event.calls.set(event::NOT_BY_HAND);
             if closure == CLOSURE_PERSIST && is_set(&event.ev_period.get()) {
                 self.add_again(event, result);
+                self.settle(event);
+            } else if event.has(EVLIST_INSERTED) && !causes.intersects(Causes::TIMEOUT | Causes::ERROR) {
+                // It waits for what it waited for: only a timeout or the kernel's refusal deletes it.
+                head.evcb_flags.set(head.evcb_flags.get() & !EVLIST_ACTIVE);
+            } else {
+                self.settle(event);
             }
-            self.settle(event);
         } else {
-            self.forget(event);
+            if event.wants(EV_SIGNAL) {
+                // To the engine it is persistent.
+                let _ = self.drop_key(head);
+            }
+            take_key(head);
+            mark_idle(event);
         }
         if head.key.get() == 0 {
             debug::deleted(event);
@@ -157,14 +172,11 @@ impl Locked {
 }
 
 /// Whether what has become active was set up again since (invariant 2 of `base`).
-fn is_stale(callback: *const event_callback, key: EventKey, is_final: bool) -> bool {
+fn is_stale(callback: *const event_callback, key: EventKey) -> bool {
     // SAFETY: what is active is alive: its owner would have deleted it first (invariant 2).
     let head = unsafe { &*callback };
-    if is_final {
-        head.evcb_flags.get() & EVLIST_FINALIZING == 0
-    } else {
-        head.key.get() != key.to_bits()
-    }
+    // A finalizer that waits for its turn has no key any more.
+    head.key.get() != key.to_bits() && head.evcb_flags.get() & EVLIST_FINALIZING == 0
 }
 
 /// Calls the function of a deferred callback, or a finalizer.
@@ -216,7 +228,7 @@ impl State {
             None if from == now => Deadline::After { now, timeout },
             None => Deadline::At(from + timeout),
         };
-        if let Err(error) = self.add(event, Some(deadline)) {
+        if let Err(error) = self.add(event, Some(&deadline.into())) {
             warnx!("event_base_loop: a persistent event is not added again: {error}");
         }
     }

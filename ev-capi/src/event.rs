@@ -10,9 +10,9 @@ use crate::abi::{
     CLOSURE_EVENT, CLOSURE_PERSIST, CLOSURE_SIGNAL, EV_IO, EV_PERSIST, EV_SIGNAL, EVLIST_FINALIZING, EVLIST_INIT,
     EventCallback, event, event_callback,
 };
-use crate::arm;
 pub(crate) use crate::arm::{event_add, event_del, event_del_noblock};
 use crate::base::{Locked, event_base};
+use crate::known::key;
 use crate::log::warnx;
 use crate::{compat, debug, mm};
 
@@ -74,7 +74,7 @@ pub unsafe extern "C" fn event_assign(
     let assigned = event {
         ev_evcallback: event_callback {
             key: Cell::new(0),
-            unused: 0,
+            last_key: Cell::new(0),
             evcb_flags: Cell::new(EVLIST_INIT),
             evcb_pri: Cell::new(priority),
             evcb_closure: Cell::new(closure),
@@ -345,7 +345,7 @@ pub unsafe extern "C" fn event_priority_set(ev: *mut event, priority: c_int) -> 
     if event.has(EVLIST_FINALIZING) {
         return -1;
     }
-    if let Some(key) = arm::key(event)
+    if let Some(key) = key(event)
         && base.engine.set_priority(key, priority).is_err()
     {
         return -1;

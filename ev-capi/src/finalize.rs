@@ -24,7 +24,7 @@ impl State {
         }
         let key = self.known_callback(callback)?;
         // A kernel that refuses to forget the descriptor does not keep the event from being over.
-        self.engine.finalize(key, |_| Callback(callback))?;
+        self.engine.finalize(key, |_| Callback::new(callback))?;
         if ptr::eq(self.current, callback) {
             self.calls_left = 0;
         }

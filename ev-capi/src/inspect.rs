@@ -11,10 +11,10 @@ use ev_core::{EventKey, backend};
 use crate::abi::{
     EV_CLOSED, EV_ET, EV_IO, EV_PERSIST, EV_READ, EV_SIGNAL, EV_TIMEOUT, EV_WRITE, EVLIST_INIT, event, event_callback,
 };
-use crate::arm::key;
 use crate::base::{Locked, State, event_base};
 use crate::config::feature_bits;
 use crate::event::event_at;
+use crate::known::key;
 use crate::lifecycle::c_name;
 use crate::time::time_of;
 use crate::{compat, mm};

@@ -48,6 +48,7 @@ mod evutil;
 mod finalize;
 mod function;
 mod inspect;
+mod known;
 mod lifecycle;
 mod listener;
 mod log;

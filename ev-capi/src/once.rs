@@ -113,8 +113,7 @@ impl State {
         // SAFETY: the caller promises that it is assigned.
         let event = unsafe { event.assume_init_ref() };
         if event.wants(EV_IO) || tv.is_some_and(is_set) {
-            let deadline = tv.map(|tv| self.deadline(self.now(), tv));
-            self.add(event, deadline)?;
+            self.add_for(event, tv)?;
         } else {
             self.activate(event, EV_TIMEOUT, 1)?;
         }

@@ -12,7 +12,37 @@ use crate::compat;
 const MICROS: i64 = 1_000_000;
 
 /// The duration of a `timeval`, which need not be normalised; a negative one is none.
+#[inline]
 pub(crate) fn duration(tv: &timeval) -> Duration {
+    if is_normal(tv) {
+        Duration::new(tv.tv_sec as u64, tv.tv_usec as u32 * 1000)
+    } else {
+        odd_duration(tv)
+    }
+}
+
+/// Whether it is the only `timeval` of a duration, and so short that two can be added.
+#[inline]
+pub(crate) fn is_normal(tv: &timeval) -> bool {
+    (0..i64::from(i32::MAX)).contains(&tv.tv_sec) && (0..MICROS).contains(&tv.tv_usec)
+}
+
+/// The sum of two, of which neither has a million microseconds or more.
+#[inline]
+pub(crate) fn sum(a: &timeval, b: &timeval) -> timeval {
+    let (tv_sec, tv_usec) = (a.tv_sec + b.tv_sec, a.tv_usec + b.tv_usec);
+    if tv_usec < MICROS {
+        timeval { tv_sec, tv_usec }
+    } else {
+        timeval {
+            tv_sec: tv_sec + 1,
+            tv_usec: tv_usec - MICROS,
+        }
+    }
+}
+
+#[cold]
+fn odd_duration(tv: &timeval) -> Duration {
     let micros = i128::from(tv.tv_sec) * i128::from(MICROS) + i128::from(tv.tv_usec);
     Duration::from_micros(u64::try_from(micros.max(0)).unwrap_or(u64::MAX))
 }

@@ -1,6 +1,7 @@
 //! `evthread_use_pthreads`: the functions for POSIX threads.
 
 use std::ffi::{c_int, c_long, c_uint, c_ulong, c_void};
+use std::hint::spin_loop;
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::Mutex;
@@ -125,14 +126,35 @@ unsafe extern "C" fn free_lock(lock: *mut c_void, _locktype: c_uint) {
     unsafe { mm::free(lock) };
 }
 
+/// How often a lock that another thread holds is tried before the thread sleeps. The library holds its locks for less time
+/// than that takes, and for much less than to sleep and to be woken does.
+const TRIES: u32 = 100;
+
 unsafe extern "C" fn lock(mode: c_uint, lock: *mut c_void) -> c_int {
-    if mode & TRY != 0 {
-        // SAFETY: The caller has the mutex from `alloc_lock`.
-        unsafe { libc::pthread_mutex_trylock(lock.cast()) }
-    } else {
-        // SAFETY: As above.
-        unsafe { libc::pthread_mutex_lock(lock.cast()) }
+    // SAFETY: The caller has the mutex from `alloc_lock`.
+    let tried = unsafe { libc::pthread_mutex_trylock(lock.cast()) };
+    if tried != libc::EBUSY || mode & TRY != 0 {
+        return tried;
     }
+    // SAFETY: As above.
+    unsafe { lock_held(lock) }
+}
+
+/// Waits for a mutex that another thread holds.
+///
+/// # Safety
+/// The mutex is alive.
+#[cold]
+unsafe fn lock_held(lock: *mut c_void) -> c_int {
+    for _ in 0..TRIES {
+        spin_loop();
+        // SAFETY: The caller has the mutex.
+        if unsafe { libc::pthread_mutex_trylock(lock.cast()) } == 0 {
+            return 0;
+        }
+    }
+    // SAFETY: As above.
+    unsafe { libc::pthread_mutex_lock(lock.cast()) }
 }
 
 unsafe extern "C" fn unlock(_mode: c_uint, lock: *mut c_void) -> c_int {

@@ -118,7 +118,16 @@ impl ActiveQueues {
     }
 
     /// Makes sure that activating `id` needs no memory.
+    #[inline]
     pub(crate) fn try_reserve(&mut self, id: u32) -> Result<(), std::collections::TryReserveError> {
+        if (id as usize) < self.nodes.len() {
+            return Ok(());
+        }
+        self.try_grow(id)
+    }
+
+    #[cold]
+    fn try_grow(&mut self, id: u32) -> Result<(), std::collections::TryReserveError> {
         const DETACHED: Node = Node {
             prev: NIL,
             next: NIL,
@@ -127,10 +136,8 @@ impl ActiveQueues {
             priority: 0,
         };
         let needed = id as usize + 1;
-        if needed > self.nodes.len() {
-            self.nodes.try_reserve(needed - self.nodes.len())?;
-            self.nodes.resize(needed, DETACHED);
-        }
+        self.nodes.try_reserve(needed - self.nodes.len())?;
+        self.nodes.resize(needed, DETACHED);
         Ok(())
     }
 

@@ -19,6 +19,15 @@ impl<B: Backend, P> Engine<B, P> {
     /// [`Error::Priority`] or [`Error::OutOfMemory`]; nothing has changed.
     #[doc(alias = "event_assign")]
     pub fn insert(&mut self, spec: &Spec) -> Result<EventKey, Error> {
+        let index = self.slots.reserve()?;
+        self.create(index, spec, Flags::empty())?;
+        self.note_events();
+        Ok(self.slots.key(index))
+    }
+
+    /// Puts a new event, with these flags as well, in the slot that was reserved for it.
+    #[inline]
+    pub(super) fn create(&mut self, index: u32, spec: &Spec, more: Flags) -> Result<(), Error> {
         let priority = self.check_priority(spec.priority)?;
         let (target, mut flags, interest) = match spec.target {
             Target::None => (-1, Flags::empty(), Interest::empty()),
@@ -27,22 +36,17 @@ impl<B: Backend, P> Engine<B, P> {
             #[cfg(feature = "signals")]
             Target::Signal(signal) => (signal, Flags::SIGNAL, Interest::empty()),
         };
-        flags |= match spec.persistence {
-            Persistence::Persistent => Flags::PERSISTENT,
-            Persistence::UntilDue => Flags::PERSISTENT | Flags::UNTIL_DUE,
-            Persistence::Once => Flags::empty(),
-        };
-        let index = self.slots.reserve()?;
+        flags |= more;
+        flags |= persistence_flags(spec.persistence);
         self.active.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
         if let Some(timeout) = spec.timeout {
-            self.reserve_timeout(index)?;
+            self.reserve_timeout(index, Flags::empty())?;
             self.timeouts[index as usize] = nanoseconds(timeout);
             flags |= Flags::TIMEOUT;
         }
-        self.slots.occupy(target, flags, interest, spec.mode);
+        self.slots.occupy(index, target, flags, interest, spec.mode);
         self.active.set_priority(index, priority);
-        self.note_events();
-        Ok(self.slots.key(index))
+        Ok(())
     }
 
     /// Creates an event and adds it as `arming` says; undoes the one if the other fails.
@@ -105,10 +109,10 @@ impl<B: Backend, P> Engine<B, P> {
     }
 
     fn add_index(&mut self, index: u32, deadline: Option<Deadline>) -> Result<(), Error> {
-        if deadline.is_some() {
-            self.reserve_timeout(index)?;
-        }
         let flags = self.slots.get(index).flags;
+        if deadline.is_some() {
+            self.reserve_timeout(index, flags)?;
+        }
         let has_target = flags.intersects(Flags::IO | Flags::SIGNAL);
         if has_target && !flags.contains(Flags::INSERTED) {
             self.register(index)?;
@@ -128,9 +132,9 @@ impl<B: Backend, P> Engine<B, P> {
     /// [`Error::Stale`], [`Error::OutOfMemory`]; nothing has changed then.
     pub fn set_deadline(&mut self, key: EventKey, deadline: Deadline) -> Result<(), Error> {
         let index = self.slots.find(key)?;
-        self.reserve_timeout(index)?;
+        self.reserve_timeout(index, self.slots.get(index).flags)?;
         self.arm(index, deadline);
-        self.note_added();
+        self.note_deadlines();
         Ok(())
     }
 
@@ -155,23 +159,33 @@ impl<B: Backend, P> Engine<B, P> {
     #[doc(alias = "event_free")]
     pub fn remove(&mut self, key: EventKey) -> Result<Removed<P>, Error> {
         let index = self.slots.find(key)?;
-        self.retire(index);
-        self.names.remove(&index);
-        Ok(match self.slots.vacate(index) {
+        // The event goes in any case; a backend that refuses to forget it reports it as stale, which is harmless.
+        let _ = self.retire(index);
+        Ok(match self.end(index) {
             Some(payload) => Removed::Payload(payload),
             None => Removed::Running,
         })
     }
 
     /// Deletes an event for good: an owned descriptor may be closed afterwards.
-    pub(super) fn retire(&mut self, index: u32) {
-        // The event goes in any case; a backend that refuses to forget it reports it as stale, which is harmless.
-        let _ = self.disarm(index);
+    #[inline]
+    pub(super) fn retire(&mut self, index: u32) -> Result<(), Error> {
+        let disarmed = self.disarm(index);
         let slot = self.slots.get(index);
         let (flags, fd) = (slot.flags, slot.target);
         if flags.contains(Flags::OWNED) {
             let _ = self.tell(fd);
         }
+        disarmed
+    }
+
+    /// Ends the life of an event that waits for nothing any more.
+    #[inline]
+    pub(super) fn end(&mut self, index: u32) -> Option<P> {
+        if !self.names.is_empty() {
+            self.names.remove(&index);
+        }
+        self.slots.vacate(index)
     }
 
     /// Makes the event active, whether it is added or not: its callback is called in this turn if the turn has not yet
@@ -270,7 +284,7 @@ impl<B: Backend, P> Engine<B, P> {
         let index = self.slots.find(key)?;
         match timeout {
             Some(timeout) => {
-                self.reserve_timeout(index)?;
+                self.reserve_timeout(index, Flags::empty())?;
                 self.remember_timeout(index, timeout);
             }
             None => self.slots.get_mut(index).flags.remove(Flags::TIMEOUT),
@@ -291,7 +305,8 @@ impl<B: Backend, P> Engine<B, P> {
         Ok(())
     }
 
-    fn check_priority(&self, asked: Option<u8>) -> Result<u8, Error> {
+    #[inline]
+    pub(super) fn check_priority(&self, asked: Option<u8>) -> Result<u8, Error> {
         let available = self.active.priorities();
         match asked {
             None => Ok(available / 2),
@@ -301,8 +316,12 @@ impl<B: Backend, P> Engine<B, P> {
     }
 
     /// Makes sure that neither setting a deadline nor remembering a timeout fails for want of memory.
-    fn reserve_timeout(&mut self, index: u32) -> Result<(), Error> {
+    #[inline]
+    fn reserve_timeout(&mut self, index: u32, flags: Flags) -> Result<(), Error> {
         self.timers.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
+        if flags.contains(Flags::TRANSIENT) {
+            return Ok(());
+        }
         let needed = index as usize + 1;
         if needed > self.timeouts.len() {
             self.timeouts
@@ -321,24 +340,34 @@ impl<B: Backend, P> Engine<B, P> {
     /// Sets the deadline; room for it was reserved.
     fn arm(&mut self, index: u32, deadline: Deadline) {
         self.take_back_timeout(index);
-        match deadline {
-            Deadline::At(deadline) => self.timers.set(index, deadline),
-            Deadline::After { now, timeout } => {
-                self.now.get_or_insert(now);
-                self.remember_timeout(index, timeout);
-                self.timers.set_after(index, now, timeout);
-            }
-            Deadline::In { now, queue } => {
-                self.now.get_or_insert(now);
-                self.remember_timeout(index, queue.timeout());
-                self.timers.set_in(index, now, queue);
+        if !self.slots.get(index).flags.contains(Flags::TRANSIENT) {
+            match deadline {
+                Deadline::At(_) => {}
+                Deadline::After { now, timeout } => {
+                    self.now.get_or_insert(now);
+                    self.remember_timeout(index, timeout);
+                }
+                Deadline::In { now, queue } => {
+                    self.now.get_or_insert(now);
+                    self.remember_timeout(index, queue.timeout());
+                }
             }
         }
+        self.set_timer(index, deadline);
         self.slots.get_mut(index).flags |= Flags::TIMED;
     }
 
+    #[inline]
+    pub(super) fn set_timer(&mut self, index: u32, deadline: Deadline) {
+        match deadline {
+            Deadline::At(deadline) => self.timers.set(index, deadline),
+            Deadline::After { now, timeout } => self.timers.set_after(index, now, timeout),
+            Deadline::In { now, queue } => self.timers.set_in(index, now, queue),
+        }
+    }
+
     /// Takes back an activation by the deadline that is about to be replaced; what else the event is active for stays.
-    fn take_back_timeout(&mut self, index: u32) {
+    pub(super) fn take_back_timeout(&mut self, index: u32) {
         match self.active.causes(index) {
             Some(Causes::TIMEOUT) => self.deactivate(index),
             Some(_) => {
@@ -372,6 +401,15 @@ impl<B: Backend, P> Engine<B, P> {
             let slot = self.slots.get_mut(index);
             slot.flags.remove(Flags::EXPIRED);
         }
+    }
+}
+
+#[inline]
+pub(super) fn persistence_flags(persistence: Persistence) -> Flags {
+    match persistence {
+        Persistence::Persistent => Flags::PERSISTENT,
+        Persistence::UntilDue => Flags::PERSISTENT | Flags::UNTIL_DUE,
+        Persistence::Once => Flags::empty(),
     }
 }
 

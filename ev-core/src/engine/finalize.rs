@@ -21,7 +21,7 @@ impl<B: Backend, P> Engine<B, P> {
     #[doc(alias = "event_finalize")]
     pub fn finalize(&mut self, key: EventKey, last: impl FnOnce(Option<P>) -> P) -> Result<(), Error> {
         let index = self.slots.find(key)?;
-        self.retire(index);
+        let _ = self.retire(index);
         let slot = self.slots.get_mut(index);
         slot.payload = Some(last(slot.payload.take()));
         slot.flags = Flags::OCCUPIED | Flags::FINALIZING;

@@ -116,7 +116,13 @@ impl<B: Backend, P> Engine<B, P> {
     pub(super) fn note_added(&mut self) {
         let maxima = &mut self.maxima;
         maxima.registrations = maxima.registrations.max(self.inserted);
-        maxima.deadlines = maxima.deadlines.max(self.timers.len());
+        self.note_deadlines();
+    }
+
+    /// To be called where deadlines may have, and registrations may not.
+    #[inline]
+    pub(super) fn note_deadlines(&mut self) {
+        self.maxima.deadlines = self.maxima.deadlines.max(self.timers.len());
         self.note_memberships();
     }
 

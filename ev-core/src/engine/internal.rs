@@ -62,7 +62,7 @@ impl<B: Backend, P> Engine<B, P> {
         self.active.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
         let flags = Flags::IO | Flags::OWNED | Flags::PERSISTENT | Flags::INTERNAL;
         self.slots
-            .occupy(source.as_fd().as_raw_fd(), flags, Interest::READ, Mode::Level);
+            .occupy(index, source.as_fd().as_raw_fd(), flags, Interest::READ, Mode::Level);
         if let Err(error) = self.register(index) {
             self.slots.vacate(index);
             return Err(error);

@@ -26,9 +26,10 @@
 //!    so that activating needs no memory.
 //! 4. A descriptor whose wishes differ from what the backend was told is on the fd map's list of deferred changes.
 //! 5. While a callback runs, `running` names its event and that slot's payload is with the driver. A finalizer runs for
-//!    no event.
+//!    no event, nor does a one-shot event that is `TRANSIENT`.
 //! 6. A slot that is `FINALIZING` is active, has a payload, and is waiting for nothing; `finalizing` counts them.
 //! 7. `names` has entries for occupied slots only.
+//! 8. A slot that is `TRANSIENT` has the timeout of its spec or none: deadlines leave none behind.
 
 #[cfg_attr(
     not(any(feature = "signals", feature = "threads")),
@@ -43,6 +44,7 @@ mod inspect;
 mod internal;
 mod kernel;
 mod limits;
+mod parked;
 mod register;
 #[cfg(feature = "signals")]
 mod signals;
@@ -50,6 +52,7 @@ mod slots;
 mod spec;
 #[cfg(test)]
 mod tests;
+mod transient;
 mod turn;
 
 use std::borrow::Cow;
@@ -68,6 +71,7 @@ pub use self::inspect::{Counts, EventInfo};
 pub use self::limits::Limits;
 pub(crate) use self::spec::Arming;
 pub use self::spec::{Deadline, Spec, Target};
+pub use self::transient::Standing;
 pub use self::turn::{Held, Outcome, RunMode, Step, Stop, Taken};
 
 use self::active::ActiveQueues;
@@ -232,10 +236,10 @@ impl<B: Backend, P> Engine<B, P> {
 
     /// Whether any event has a deadline, or may get one when it is called, so that the driver has to read the clock.
     ///
-    /// True from the first event on that has a deadline or a timeout.
+    /// True from the first event on that has a timeout, and as long as any has a deadline.
     #[inline]
     pub fn has_deadlines(&self) -> bool {
-        !self.timeouts.is_empty()
+        !self.timeouts.is_empty() || !self.timers.is_empty()
     }
 
     /// When the loop has to be awake because of a deadline: the earliest one, or earlier.
@@ -244,6 +248,7 @@ impl<B: Backend, P> Engine<B, P> {
     }
 
     /// Whether any event is active.
+    #[inline]
     pub fn has_active(&self) -> bool {
         !self.active.is_empty() || self.active.has_internal()
     }

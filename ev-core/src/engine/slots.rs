@@ -1,15 +1,22 @@
 //! The events themselves: a slab of slots, named by index and generation.
 //!
+//! The slot of an event that was removed is used next, while its memory is at hand. That of an event that has only left
+//! for a while (`Flags::TRANSIENT`) is parked, and used by others only where the number of slots would have to grow
+//! otherwise: as long as nobody has needed it, the event finds it by its old key. So a thousand events that come and go in
+//! any order stay where they are, and there are never more slots than there were events at a time.
+//!
 //! Invariants:
-//! 1. A vacant slot is either on the free list (`target` is the next index) or retired.
+//! 1. A vacant slot is on the free list (`target` is the next index), or `PARKED`, or retired.
 //! 2. A slot's generation grows by one when its event is removed, so an old key never matches again.
 //! 3. `payload` is `None` in a vacant slot, in an internal event, and while the event's callback runs.
+//! 4. `parked` holds the slots that are `PARKED`, and has room for all.
 
 use std::num::NonZeroU32;
 
 use bitflags::bitflags;
 use ev_backend::{Interest, Mode};
 
+use super::parked::Parked;
 use crate::{Error, EventKey};
 
 const NIL: i32 = -1;
@@ -45,13 +52,17 @@ bitflags! {
         const UNTIL_DUE = 1 << 13;
         /// Was activated as deferred work at least once.
         const DEFERRED = 1 << 12;
+        /// Exists only while it is pending or active.
+        const TRANSIENT = 1 << 14;
+        /// Vacant, and its last event may come back.
+        const PARKED = 1 << 15;
     }
 }
 
 pub(crate) struct Slot<P> {
     pub(crate) payload: Option<P>,
     generation: NonZeroU32,
-    /// Descriptor or signal; in a vacant slot the next vacant one.
+    /// Descriptor or signal; in a vacant slot on the free list the next one.
     pub(crate) target: i32,
     pub(crate) flags: Flags,
     pub(crate) interest: Interest,
@@ -69,6 +80,7 @@ impl<P> Slot<P> {
 pub(crate) struct Slots<P> {
     entries: Vec<Slot<P>>,
     free: i32,
+    parked: Parked,
     occupied: usize,
 }
 
@@ -77,61 +89,102 @@ impl<P> Slots<P> {
         Self {
             entries: Vec::new(),
             free: NIL,
+            parked: Parked::new(),
             occupied: 0,
         }
     }
 
-    /// The index that the next [`Slots::occupy`] will use, with memory for it.
+    /// The index of a slot to [`occupy`](Self::occupy), with memory for it.
+    #[inline]
     pub(crate) fn reserve(&mut self) -> Result<u32, Error> {
         if self.free != NIL {
             return Ok(self.free as u32);
         }
+        self.parked.find().map_or_else(|| self.grow(), Ok)
+    }
+
+    /// As [`reserve`](Self::reserve), the slot in which the event with this key was, if no other was there since.
+    #[inline]
+    pub(crate) fn reserve_last(&mut self, key: Option<EventKey>) -> Result<u32, Error> {
+        if let Some(key) = key
+            && let Some(slot) = self.entries.get(key.index() as usize)
+            && slot.flags == Flags::PARKED
+            && slot.generation.get() - 1 == key.generation()
+        {
+            return Ok(key.index());
+        }
+        self.reserve()
+    }
+
+    #[cold]
+    fn grow(&mut self) -> Result<u32, Error> {
         if self.entries.len() >= MAX_EVENTS {
             return Err(Error::OutOfMemory);
         }
+        let index = self.entries.len() as u32;
         self.entries.try_reserve(1).map_err(|_| Error::OutOfMemory)?;
-        Ok(self.entries.len() as u32)
+        self.parked.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
+        Ok(index)
     }
 
-    /// Fills the slot that [`Slots::reserve`] named.
-    pub(crate) fn occupy(&mut self, target: i32, flags: Flags, interest: Interest, mode: Mode) -> u32 {
+    /// Fills the slot that was reserved last.
+    #[inline]
+    pub(crate) fn occupy(
+        &mut self,
+        index: u32,
+        target: i32,
+        flags: Flags,
+        interest: Interest,
+        mode: Mode,
+    ) -> &mut Slot<P> {
         self.occupied += 1;
-        let flags = flags | Flags::OCCUPIED;
-        if self.free == NIL {
-            let generation = NonZeroU32::MIN;
-            self.entries.push(Slot {
-                payload: None,
-                generation,
-                target,
-                flags,
-                interest,
-                mode,
-            });
-            return self.entries.len() as u32 - 1;
+        if index as usize == self.entries.len() {
+            self.append();
         }
-        let index = self.free as u32;
         let slot = &mut self.entries[index as usize];
-        self.free = slot.target;
-        *slot = Slot {
+        if slot.flags.contains(Flags::PARKED) {
+            self.parked.remove(index);
+        } else {
+            self.free = slot.target;
+        }
+        slot.target = target;
+        slot.flags = flags | Flags::OCCUPIED;
+        slot.interest = interest;
+        slot.mode = mode;
+        slot
+    }
+
+    /// Puts a vacant slot, for which there is memory, on the free list, which is empty.
+    #[cold]
+    fn append(&mut self) {
+        self.free = self.entries.len() as i32;
+        self.entries.push(Slot {
             payload: None,
-            generation: slot.generation,
-            target,
-            flags,
-            interest,
-            mode,
-        };
-        index
+            generation: NonZeroU32::MIN,
+            target: NIL,
+            flags: Flags::empty(),
+            interest: Interest::empty(),
+            mode: Mode::Level,
+        });
     }
 
     /// Empties a slot and ends the life of its keys.
+    #[inline]
     pub(crate) fn vacate(&mut self, index: u32) -> Option<P> {
         self.occupied -= 1;
         let slot = &mut self.entries[index as usize];
         let payload = slot.payload.take();
+        let parks = slot.flags.contains(Flags::TRANSIENT);
         slot.flags = Flags::empty();
         // A slot whose generations are used up stays vacant for ever.
-        if let Some(next) = slot.generation.checked_add(1) {
-            slot.generation = next;
+        let Some(next) = slot.generation.checked_add(1) else {
+            return payload;
+        };
+        slot.generation = next;
+        if parks {
+            slot.flags = Flags::PARKED;
+            self.parked.insert(index);
+        } else {
             slot.target = self.free;
             self.free = index as i32;
         }
@@ -178,6 +231,37 @@ impl<P> Slots<P> {
         self.entries.len()
     }
 
+    /// Checks the module's invariants 1 and 4.
+    #[cfg(test)]
+    pub(crate) fn check_invariants(&self) {
+        self.parked.check_invariants();
+        let mut listed = vec![false; self.entries.len()];
+        let mut at = self.free;
+        while let Some(slot) = self.entries.get(at as usize) {
+            assert!(
+                !std::mem::replace(&mut listed[at as usize], true),
+                "1: on the list once"
+            );
+            assert!(slot.flags.is_empty(), "1: what is on the list is vacant");
+            at = slot.target;
+        }
+        let mut parked = self.parked.iter().peekable();
+        for ((index, slot), listed) in (0..).zip(&self.entries).zip(listed) {
+            let is_parked = slot.flags == Flags::PARKED;
+            assert_eq!(
+                parked.next_if_eq(&index).is_some(),
+                is_parked,
+                "4: parked and in the set"
+            );
+            let is_retired = slot.generation == NonZeroU32::MAX;
+            assert!(
+                listed || is_retired || !slot.flags.is_empty(),
+                "1: a vacant slot can be had"
+            );
+        }
+        assert_eq!(parked.next(), None, "4: there is no such slot");
+    }
+
     /// Keys of all events that keys lead to.
     pub(crate) fn keys(&self) -> impl Iterator<Item = EventKey> + '_ {
         let occupied = self.entries.iter().enumerate().filter(|(_, slot)| is_user(slot));
@@ -195,11 +279,19 @@ mod tests {
     use super::*;
 
     fn occupy(slots: &mut Slots<&'static str>, payload: &'static str) -> EventKey {
-        let reserved = slots.reserve().unwrap();
-        let index = slots.occupy(0, Flags::empty(), Interest::empty(), Mode::Level);
-        assert_eq!(index, reserved);
+        let index = slots.reserve().unwrap();
+        fill(slots, index, Flags::empty(), payload)
+    }
+
+    fn fill(slots: &mut Slots<&'static str>, index: u32, flags: Flags, payload: &'static str) -> EventKey {
+        slots.occupy(index, 0, flags, Interest::empty(), Mode::Level);
         slots.get_mut(index).payload = Some(payload);
         slots.key(index)
+    }
+
+    fn return_to_last(slots: &mut Slots<&'static str>, last: Option<EventKey>) -> EventKey {
+        let index = slots.reserve_last(last).unwrap();
+        fill(slots, index, Flags::TRANSIENT, "transient")
     }
 
     #[test]
@@ -237,6 +329,63 @@ mod tests {
             "vacant, though the generation is the same"
         );
         assert_ne!(occupy(&mut slots, "second").index(), first.index());
+    }
+
+    #[test]
+    fn who_left_for_a_while_finds_the_old_place() {
+        let mut slots = Slots::new();
+        let keys = [(); 4].map(|()| return_to_last(&mut slots, None));
+        for key in [2, 0, 3, 1].map(|n| keys[n]) {
+            slots.vacate(key.index());
+        }
+        for key in keys {
+            let again = return_to_last(&mut slots, Some(key));
+            assert_eq!(again.index(), key.index());
+            assert_ne!(again, key);
+            assert!(slots.find(key).is_err());
+        }
+        assert_eq!(occupy(&mut slots, "fifth").index(), 4);
+    }
+
+    #[test]
+    fn a_place_that_was_taken_is_not_found() {
+        let mut slots = Slots::new();
+        let keys = [(); 3].map(|()| return_to_last(&mut slots, None));
+        for key in keys {
+            slots.vacate(key.index());
+        }
+        let other = return_to_last(&mut slots, None);
+        let robbed = keys.into_iter().find(|key| key.index() == other.index());
+        let robbed = robbed.expect("there was a vacant slot");
+        let moved = return_to_last(&mut slots, Some(robbed));
+        assert_ne!(moved.index(), robbed.index());
+        slots.vacate(other.index());
+        assert_ne!(occupy(&mut slots, "third").index(), moved.index());
+        assert!(slots.find(robbed).is_err());
+    }
+
+    #[test]
+    fn the_list_has_every_vacant_slot_in_whatever_order_they_come_and_go() {
+        let mut slots = Slots::new();
+        let mut keys: Vec<_> = (0..8).map(|_| Some(return_to_last(&mut slots, None))).collect();
+        let mut last = [None; 8];
+        let mut random = 1u32;
+        for _ in 0..10_000 {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let at = (random >> 16) as usize % 8;
+            match keys[at].take() {
+                Some(key) => {
+                    slots.vacate(key.index());
+                    last[at] = (random >> 30 != 0).then_some(key);
+                }
+                None => keys[at] = Some(return_to_last(&mut slots, last[at].take())),
+            }
+            for key in keys.iter().flatten() {
+                assert_eq!(slots.find(*key).ok(), Some(key.index()));
+            }
+            slots.check_invariants();
+        }
+        assert_eq!(slots.capacity(), 8, "never more than there were at a time");
     }
 
     #[test]

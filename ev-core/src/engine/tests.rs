@@ -314,3 +314,84 @@ fn an_event_until_due_stays_until_its_deadline() {
     assert_eq!(rig.turn(), [(key, Causes::TIMEOUT)]);
     assert!(!rig.engine.is_pending(key).unwrap());
 }
+
+/// A transient event that waits for a deadline.
+fn enter(rig: &mut Rig, last: Option<EventKey>, persistence: Persistence) -> EventKey {
+    let (spec, deadline) = (Spec::new(Target::None, persistence), rig.after(PERIOD));
+    rig.engine.enter_added(last, &spec, "payload", Some(deadline)).unwrap()
+}
+
+#[test]
+fn a_transient_event_that_fires_has_left_when_it_is_called() {
+    let mut rig = Rig::new();
+    let key = enter(&mut rig, None, Persistence::Once);
+    let standing = rig.engine.standing(key).unwrap();
+    assert!(standing.has_deadline && !standing.is_registered && standing.active.is_none());
+    rig.script.clock().advance(PERIOD);
+    rig.begin_turn();
+    let taken = rig.engine.next_active().unwrap();
+    assert_eq!(taken.fired.key(), key);
+    assert!(rig.engine.is_empty() && rig.engine.running().is_none());
+    assert!(matches!(rig.engine.standing(key), Err(Error::Stale)));
+    // Another event takes the place before the driver is done with this one.
+    let other = enter(&mut rig, None, Persistence::Once);
+    assert_eq!(rig.engine.finish(key, taken.payload), Some("payload"));
+    assert!(rig.engine.contains(other));
+    assert_ne!(other, key);
+}
+
+#[test]
+fn a_transient_event_that_stays_is_handed_out_and_taken_back() {
+    let mut rig = Rig::new();
+    let key = enter(&mut rig, None, Persistence::UntilDue);
+    rig.script.clock().advance(PERIOD);
+    assert_eq!(rig.turn(), [(key, Causes::TIMEOUT)]);
+    let standing = rig.engine.standing(key).unwrap();
+    assert!(!standing.has_deadline && standing.active.is_none());
+    assert_eq!(rig.engine.timeout(key).unwrap(), None, "a deadline is no period");
+    rig.engine.leave(key).unwrap();
+    assert!(matches!(rig.engine.leave(key), Err(Error::Stale)));
+    assert!(!rig.engine.has_deadlines());
+}
+
+#[test]
+fn transient_events_come_back_to_where_they_were() {
+    let mut rig = Rig::new();
+    let mut keys = [None; 4].map(|last| enter(&mut rig, last, Persistence::Once));
+    for n in [3, 1, 0, 2] {
+        rig.engine.leave(keys[n]).unwrap();
+    }
+    for key in &mut keys {
+        let last = *key;
+        *key = enter(&mut rig, Some(last), Persistence::Once);
+        assert_eq!(key.index(), last.index());
+        assert!(matches!(rig.engine.standing(last), Err(Error::Stale)));
+    }
+    rig.engine.leave(keys[1]).unwrap();
+    let other = rig.insert(Target::None, Persistence::Once);
+    assert_eq!(other.index(), keys[1].index(), "the only vacant place");
+    let again = enter(&mut rig, Some(keys[1]), Persistence::Once);
+    assert_ne!(again.index(), other.index());
+}
+
+#[test]
+fn a_transient_event_that_cannot_be_added_was_not_there() {
+    let mut rig = Rig::new();
+    let source = rig.script.source().unwrap();
+    let mut spec = Spec::new(readable(source.as_raw_fd()), Persistence::Once);
+    let key = rig.engine.enter_added(None, &spec, "payload", None).unwrap();
+    assert!(rig.engine.standing(key).unwrap().is_registered);
+    let before = (rig.engine.counts(), rig.engine.maxima());
+    spec.mode = Mode::Edge;
+    let refused = rig.engine.enter_added(None, &spec, "payload", Some(rig.after(PERIOD)));
+    assert!(refused.is_err(), "level and edge on one descriptor");
+    spec.priority = Some(9);
+    assert!(matches!(
+        rig.engine.enter(None, &spec, "payload"),
+        Err(Error::Priority { .. })
+    ));
+    assert_eq!((rig.engine.counts(), rig.engine.maxima()), before);
+    assert_eq!(rig.engine.next_wake(), None);
+    rig.engine.leave(key).unwrap();
+    assert!(rig.engine.is_empty() && rig.engine.is_idle());
+}

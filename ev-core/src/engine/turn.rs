@@ -263,7 +263,7 @@ impl<B: Backend, P> Engine<B, P> {
             if is_periodic(flags) {
                 self.rearm(index, next_in_phase(deadline, self.timeouts[index as usize], now));
                 self.slots.get_mut(index).flags |= Flags::EXPIRED;
-            } else if ends_when_due(flags) && self.active.causes(index).is_none() {
+            } else if flags.contains(Flags::INSERTED) && ends_when_due(flags) && self.active.causes(index).is_none() {
                 // Whichever comes first deletes the event. A backend that refuses to forget the descriptor reports it
                 // as stale later, which is harmless.
                 let _ = self.disarm(index);
@@ -303,6 +303,9 @@ impl<B: Backend, P> Engine<B, P> {
 
     /// Takes the event that is next in line off its queue.
     fn pick(&mut self) -> Option<(u32, Causes)> {
+        if !self.has_active() {
+            return None;
+        }
         if self.run.stop == Some(Stop::Now) || self.run.restart && self.run.did_something() || self.allowance.is_spent()
         {
             return None;
@@ -345,8 +348,9 @@ impl<B: Backend, P> Engine<B, P> {
     /// Takes an event of any kind; one without payload is passed over.
     fn take_other(&mut self, index: u32, causes: Causes) -> Option<Taken<P>> {
         let flags = self.slots.get(index).flags;
+        let leaves = Self::leaves_when_called(flags);
         self.prepare_call(index, flags, causes);
-        if flags.contains(Flags::SIGNAL) && causes.contains(Causes::SIGNAL) {
+        if flags.contains(Flags::SIGNAL) && causes.contains(Causes::SIGNAL) && !leaves {
             self.begin_repeat(index);
         }
         let slot = self.slots.get_mut(index);
@@ -355,6 +359,8 @@ impl<B: Backend, P> Engine<B, P> {
         let taken = self.call(key, causes, payload);
         if flags.contains(Flags::FINALIZING) {
             self.end_finalizing(index);
+        } else if leaves {
+            self.end_called(index);
         }
         Some(taken)
     }
