@@ -7,7 +7,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 ///
 /// A key is eight bytes, `Copy`, and never names a second event: a slot that is used again has a new generation, and a
 /// slot whose generations are used up is retired. Using the key of a removed event is [`Error::Stale`](crate::Error),
-/// never undefined and never an event that came later. Do not give a loop the key of another loop's event: it may be the
+/// never undefined and never an event that came later. The order of keys is no order of the events. Do not give a loop the key of another loop's event: it may be the
 /// key of one of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventKey {

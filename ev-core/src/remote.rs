@@ -123,8 +123,9 @@ impl<C, P> Messages<C, P> {
 /// A handle by which other threads reach an [`EventLoop`](crate::EventLoop).
 ///
 /// It can have a closure called in the loop's thread, with the loop's [`Context`], make an event active
-/// ([`activator`](Self::activator)), and stop the loop. All of that may be done at any time, whether the loop runs or not, and cost one system call at most: none if the loop is awake or
-/// somebody has woken it already. A loop that nobody has a `Remote` for pays nothing.
+/// ([`activator`](Self::activator)), and stop the loop. All of that may be done at any time, whether the loop runs or not,
+/// and costs one system call at most: none if the loop is awake or somebody has woken it already. A loop that nobody has a
+/// `Remote` for pays nothing.
 ///
 /// A `Remote` does not keep the loop running: one without events ends even though somebody might still post.
 ///

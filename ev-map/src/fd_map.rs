@@ -262,6 +262,7 @@ impl FdMap {
             interest |= present.interest;
         }
         self.forget_departed(id);
+        // Once more, as the event may have departed from another descriptor. It cannot fail now.
         let slot = self.slots.reserve(fd)?;
         let departed = slot.head.only().filter(|_| present.is_none());
         let mut list = if departed.is_some() { Head::EMPTY } else { slot.head };
@@ -390,6 +391,11 @@ impl FdMap {
         }
     }
 
+    /// Whether `fd` is on the queue of [`defer`](Self::defer): a report about it may be stale for no other reason.
+    pub fn is_deferred(&self, fd: RawFd) -> bool {
+        self.slots.get(fd).is_some_and(Slot::is_deferred)
+    }
+
     /// Whether any descriptor is on the queue of [`defer`](Self::defer).
     #[inline]
     pub const fn has_deferred(&self) -> bool {
@@ -439,8 +445,8 @@ impl FdMap {
         self.deferred.refill(&mut self.slots, |slot| slot.wanted.is_some());
     }
 
-    /// The event that a report concerns, with the part of it that it asked for, where there is nothing more to it: it is the
-    /// only one on its descriptor, and there is no error. Everything else takes [`matching`](Self::matching).
+    /// The event that a report concerns, with the part of it that it asked for, where it is the only one on its descriptor
+    /// and asked for any. Everything else takes [`matching`](Self::matching).
     #[inline]
     pub fn matching_only(&self, tag: Tag, readiness: Readiness) -> Option<(u32, Readiness)> {
         let slot = self.slots.get(tag.fd())?;
@@ -450,8 +456,7 @@ impl FdMap {
         let id = slot.head.only()?;
         // What is wanted is what the only event asks for.
         let hit = readiness.of(slot.wanted?.interest);
-        let is_plain = !hit.is_empty() && !readiness.contains(Readiness::ERROR);
-        is_plain.then_some((id, hit))
+        (!hit.is_empty()).then_some((id, hit))
     }
 
     /// Calls `each` for the events that a report concerns, newest first, with the part of it that each asked for.

@@ -57,6 +57,10 @@ impl Slot {
         told: None,
         wanted: None,
     };
+
+    pub(crate) fn is_deferred(&self) -> bool {
+        self.next_deferred != NOT_DEFERRED
+    }
 }
 
 // Four slots share a cache line.

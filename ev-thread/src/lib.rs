@@ -61,9 +61,9 @@
 //!
 //! # How it is tested
 //!
-//! The gate, the mailbox, the bell and the monitor, each alone and all together in a small loop, are run by `loom` through the
-//! orders of events that the memory model allows: all of them where they are few enough, else those with up to three
-//! preemptions. `tests/loom.rs` lists the steps of the protocols, and which model fails without each.
+//! The gate, the mailbox, the bell and the monitor, each alone, and all but the bell together in a small loop, are run by
+//! `loom` through the orders of events that the memory model allows: all of them where they are few enough, else those with
+//! up to three preemptions. `tests/loom.rs` lists the steps of the protocols, and which model fails without each.
 #![forbid(unsafe_code)]
 
 mod bell;

@@ -58,7 +58,7 @@ pub(crate) struct ActiveQueues {
 pub(crate) enum Pushed {
     /// The event is now at the end of its queue.
     Queued,
-    /// It was active already; the causes were added to.
+    /// It was active already, or is internal; the causes were added to.
     Merged,
 }
 
@@ -143,7 +143,10 @@ impl ActiveQueues {
 
     /// Declares an event to be one of the library's own.
     pub(crate) fn set_internal(&mut self, id: u32) {
-        self.nodes[id as usize].state = State::Internal;
+        let node = &mut self.nodes[id as usize];
+        node.state = State::Internal;
+        // Those of the event that had the index before.
+        node.causes = Causes::empty();
     }
 
     /// The number of active events, without internal ones.
@@ -454,6 +457,16 @@ mod tests {
             let expected: Vec<u32> = model[..3].iter().flatten().copied().collect();
             prop_assert_eq!(drain(&mut active), expected);
         }
+    }
+
+    #[test]
+    fn an_internal_event_inherits_no_causes() {
+        let mut active = ActiveQueues::new(PRIORITIES);
+        active.try_reserve(1).unwrap();
+        active.push(1, Causes::READ);
+        assert_eq!(drain(&mut active), [1]);
+        active.set_internal(1);
+        assert!(!active.take_internal(1));
     }
 
     #[test]

@@ -343,14 +343,8 @@ impl<B: Backend, P> Engine<B, P> {
         if !self.slots.get(index).flags.contains(Flags::TRANSIENT) {
             match deadline {
                 Deadline::At(_) => {}
-                Deadline::After { now, timeout } => {
-                    self.now.get_or_insert(now);
-                    self.remember_timeout(index, timeout);
-                }
-                Deadline::In { now, queue } => {
-                    self.now.get_or_insert(now);
-                    self.remember_timeout(index, queue.timeout());
-                }
+                Deadline::After { timeout, .. } => self.remember_timeout(index, timeout),
+                Deadline::In { queue, .. } => self.remember_timeout(index, queue.timeout()),
             }
         }
         self.set_timer(index, deadline);

@@ -99,7 +99,7 @@ impl<B: Backend, P> Engine<B, P> {
         waiter.for_each(|tag, readiness| {
             if let Some((index, hit)) = fds.matching_only(tag, readiness) {
                 active.push(index, hit.into());
-            } else if report(fds, active, tag, readiness) == Matched::Stale {
+            } else if report_to_several(fds, active, tag, readiness) == Matched::Stale && !fds.is_deferred(tag.fd()) {
                 again |= *stale == Some(tag);
                 first_stale = first_stale.or(Some(tag));
             }
@@ -137,7 +137,8 @@ impl<B: Backend, P> Engine<B, P> {
         self.reinit_internals()
     }
 
-    /// Puts an event at the end of its queue, and notices when that is more urgent than what is being processed.
+    /// Puts an event at the end of its queue, and notices when that is more urgent than what is being processed. What is
+    /// found before a turn has chosen its priority, ready descriptors and delivered signals, need not be noticed.
     pub(super) fn push(&mut self, index: u32, causes: Causes) {
         if self.active.push(index, causes) == Pushed::Queued {
             self.run.notice(self.active.priority(index));
@@ -146,8 +147,8 @@ impl<B: Backend, P> Engine<B, P> {
 }
 
 /// Makes the events active that a report concerns, where it is not just one.
-#[cold]
-fn report(fds: &FdMap, active: &mut ActiveQueues, tag: Tag, readiness: Readiness) -> Matched {
+#[inline(never)]
+fn report_to_several(fds: &FdMap, active: &mut ActiveQueues, tag: Tag, readiness: Readiness) -> Matched {
     fds.matching(tag, readiness, |index, hit| {
         active.push(index, hit.into());
     })

@@ -117,7 +117,6 @@ impl<B: Backend, P> Engine<B, P> {
             events.matching(signal, |index| {
                 let waiting = &mut deliveries[index as usize];
                 *waiting = waiting.saturating_add(count);
-                // Nothing is more urgent than what is being processed, which is the receiver's own event.
                 active.push(index, Causes::SIGNAL);
             });
         });

@@ -294,6 +294,24 @@ fn a_driver_may_take_the_repeats_of_a_signal() {
     }
 }
 
+/// A posted closure may ask for that, before the first event.
+#[cfg(feature = "signals")]
+#[test]
+fn a_pass_cut_short_is_not_over_while_a_signal_is_to_be_delivered() {
+    let mut rig = Rig::new();
+    let key = rig.insert(Target::Signal(libc::SIGUSR1), Persistence::Persistent);
+    rig.engine.add(key, None).unwrap();
+    ev_sys::signal::raise(libc::SIGUSR1).unwrap();
+    rig.begin_turn();
+    rig.engine.count_as_called();
+    rig.engine.restart();
+    assert!(rig.engine.next_active().is_none());
+    assert!(rig.engine.has_active());
+    assert_eq!(rig.engine.end_turn(), None);
+    assert_eq!(rig.turn(), [(key, Causes::SIGNAL)]);
+    assert!(!rig.engine.has_active());
+}
+
 #[test]
 fn an_event_until_due_stays_until_its_deadline() {
     let mut rig = Rig::new();
@@ -394,4 +412,105 @@ fn a_transient_event_that_cannot_be_added_was_not_there() {
     assert_eq!(rig.engine.next_wake(), None);
     rig.engine.leave(key).unwrap();
     assert!(rig.engine.is_empty() && rig.engine.is_idle());
+}
+
+/// As a hook asks for one that comes after the wait.
+#[test]
+fn a_restart_before_the_first_call_ends_the_turn_with_it() {
+    let mut rig = Rig::new();
+    let keys = [(); 2].map(|()| rig.insert(Target::None, Persistence::Persistent));
+    for key in keys {
+        rig.engine.activate(key, Causes::empty()).unwrap();
+    }
+    rig.begin_turn();
+    rig.engine.restart();
+    let taken = rig.engine.next_active().unwrap();
+    assert_eq!(taken.fired.key(), keys[0]);
+    rig.engine.finish(keys[0], taken.payload);
+    assert!(rig.engine.next_active().is_none());
+    let _ = rig.engine.end_turn();
+    assert_eq!(rig.turn(), [(keys[1], Causes::empty())]);
+}
+
+/// The kernel hears of both at the next turn only, which a loop that sleeps has to be woken for.
+#[test]
+fn an_owned_event_that_goes_or_comes_back_wants_a_turn() {
+    let mut rig = Rig::new();
+    let _keep_alive = rig.engine.keep_alive();
+    let source = rig.script.source().unwrap();
+    let (fd, interest) = (source.as_raw_fd(), Interest::READ);
+    let key = rig.insert(Target::Owned { fd, interest }, Persistence::Persistent);
+    rig.engine.add(key, None).unwrap();
+    rig.turn();
+    for _ in 0..2 {
+        assert!(!rig.engine.wants_turn());
+        rig.engine.delete(key).unwrap();
+        assert!(rig.engine.wants_turn());
+        rig.turn();
+        assert!(!rig.engine.wants_turn());
+        rig.engine.add(key, None).unwrap();
+        assert!(rig.engine.wants_turn());
+        rig.turn();
+    }
+}
+
+/// One that another event's timeout counts from, before the driver has read the clock for a turn.
+#[test]
+fn a_time_given_for_one_event_starts_no_period_of_another() {
+    for from in [Time::from_nanos(0), Time::from_nanos(1_000_000)] {
+        let mut rig = Rig::new();
+        rig.script.clock().advance(Duration::from_micros(10));
+        let first = rig.insert(Target::None, Persistence::Persistent);
+        let other = rig.insert(Target::None, Persistence::Persistent);
+        let idle = rig.insert(Target::None, Persistence::Persistent);
+        rig.engine.activate(first, Causes::empty()).unwrap();
+        rig.engine.activate(idle, Causes::empty()).unwrap();
+        rig.engine.begin_run(RunMode::UNTIL_EMPTY);
+        let step = rig.engine.begin_turn(Time::ZERO, Held::Nothing, &mut rig.waiter);
+        assert_eq!(step.unwrap(), Step::Wait(Some(Duration::ZERO)));
+        rig.engine.harvest(&mut rig.waiter).unwrap();
+        assert!(!rig.engine.has_deadlines(), "so no driver tells the time");
+
+        let taken = rig.engine.next_active().unwrap();
+        let timeout = PERIOD;
+        rig.engine
+            .add(other, Some(Deadline::After { now: from, timeout }))
+            .unwrap();
+        rig.engine.add(idle, Some(rig.after(PERIOD))).unwrap();
+        rig.engine.finish(first, taken.payload);
+
+        let taken = rig.engine.next_active().unwrap();
+        assert_eq!(taken.fired.key(), idle);
+        assert_eq!(
+            rig.engine.deadline(idle).unwrap(),
+            Some(rig.now() + PERIOD),
+            "from {from:?}"
+        );
+        rig.engine.finish(idle, taken.payload);
+    }
+}
+
+/// As another thread deletes it while the loop sleeps: the kernel is told with the next turn.
+#[test]
+fn a_report_about_an_event_that_was_just_deleted_is_no_sign_of_a_duplicate() {
+    let mut rig = Rig::new();
+    let _keep_alive = rig.engine.keep_alive();
+    let source = rig.script.source().unwrap();
+    let (fd, interest) = (source.as_raw_fd(), Interest::READ);
+    let key = rig.insert(Target::Owned { fd, interest }, Persistence::Persistent);
+    rig.engine.add(key, None).unwrap();
+    rig.turn();
+    rig.script.set(fd, Readiness::READ);
+    rig.engine.begin_run(RunMode::UNTIL_EMPTY);
+    for _ in 0..3 {
+        let step = rig.engine.begin_turn(Time::ZERO, Held::Nothing, &mut rig.waiter);
+        assert!(matches!(step, Ok(Step::Wait(_))));
+        assert_eq!(rig.waiter.wait(Some(Duration::ZERO)).unwrap(), 1);
+        rig.engine.delete(key).unwrap();
+        rig.engine.harvest(&mut rig.waiter).unwrap();
+        assert!(rig.engine.next_active().is_none());
+        assert_eq!(rig.engine.end_turn(), None);
+        rig.engine.add(key, None).unwrap();
+        assert!(rig.engine.fds.change(fd).is_none(), "the kernel's set is the same");
+    }
 }

@@ -1,8 +1,8 @@
 //! Running: what a turn is, which event is called next, and when the loop ends.
 //!
 //! A turn processes one priority (libevent's rule): the most urgent one that has active events, completely, and then
-//! the kernel is asked again, so that urgent work found there goes before less urgent work at hand. Only where a
-//! priority held nothing but the library's own events does the turn go on to the next one.
+//! the kernel is asked again, so that urgent work found there goes before less urgent work at hand. The library's own events
+//! are handled before the priority is chosen.
 
 use std::io;
 use std::time::Duration;
@@ -155,11 +155,6 @@ impl Run {
     fn end_early(&mut self) {
         self.restart = true;
         self.direct = None;
-    }
-
-    /// Whether there is nothing that may end the turn before its queue is empty.
-    fn is_plain(&self) -> bool {
-        self.stop.is_none() && !self.restart && self.repeat.is_none()
     }
 }
 
@@ -323,7 +318,7 @@ impl<B: Backend, P> Engine<B, P> {
         self.run.priority = Some(priority);
         self.run.found = true;
         self.allowance.count(priority);
-        if self.run.is_plain() && !self.allowance.is_limited() {
+        if !self.run.restart && !self.allowance.is_limited() {
             self.run.direct = Some(priority);
         }
         self.active.pop(priority)
@@ -350,7 +345,7 @@ impl<B: Backend, P> Engine<B, P> {
         let flags = self.slots.get(index).flags;
         let leaves = Self::leaves_when_called(flags);
         self.prepare_call(index, flags, causes);
-        if flags.contains(Flags::SIGNAL) && causes.contains(Causes::SIGNAL) && !leaves {
+        if causes.contains(Causes::SIGNAL) && !leaves {
             self.begin_repeat(index);
         }
         let slot = self.slots.get_mut(index);

@@ -259,7 +259,7 @@ impl<B: Backend> Running<'_, B> {
         }
         self.run_hooks(Phase::Prepare, timeout);
         let held = if messages.is_empty() { Held::Nothing } else { Held::Work };
-        let now = self.handle.shared.read_clock();
+        let now = self.turn_time();
         Ok((now, self.engine().plan_wait(now, held, waiter)?))
     }
 

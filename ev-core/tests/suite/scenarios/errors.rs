@@ -833,23 +833,30 @@ fn a_descriptor_closed_while_added_is_told_when_checked(cell: &Cell) -> Verdict 
     Ok(())
 }
 
-/// The same for a source that the event owns, when its callback has put another file under the number.
+/// The same for a source that the event owns, when its callback has put another file under the number; also where the event
+/// was deleted and came back before.
 fn an_owned_descriptor_replaced_while_added_is_told_when_checked(cell: &Cell) -> Verdict {
-    let mut lp = open_checked(cell);
-    let (near, mut far) = pair();
-    let fd = near.as_raw_fd();
-    let (other, _other_far) = pair();
-    let mut other = Some(OwnedFd::from(other));
-    let key = lp
-        .events()
-        .insert(Io::new(OwnedFd::from(near), Interest::READ), move |cx, source, _| {
-            let other = other.take().expect("one call");
-            fdio::replace(source, other).unwrap();
-            cx.stop();
-        });
-    far.write_all(b"x").unwrap();
-    assert_eq!(lp.run(), Outcome::Stopped);
-    assert_complains(&mut lp, key, fd);
+    for times_back in 0..2 {
+        let mut lp = open_checked(cell);
+        let (near, mut far) = pair();
+        let fd = near.as_raw_fd();
+        let (other, _other_far) = pair();
+        let mut other = Some(OwnedFd::from(other));
+        let key = lp
+            .events()
+            .insert(Io::new(OwnedFd::from(near), Interest::READ), move |cx, source, _| {
+                let other = other.take().expect("one call");
+                fdio::replace(source, other).unwrap();
+                cx.stop();
+            });
+        for _ in 0..times_back {
+            lp.events().delete(key).unwrap();
+            lp.events().add(key).unwrap();
+        }
+        far.write_all(b"x").unwrap();
+        assert_eq!(lp.run(), Outcome::Stopped);
+        assert_complains(&mut lp, key, fd);
+    }
     Ok(())
 }
 
