@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `--quick` | fewer measurements, shorter ones and fewer repetitions: under two minutes |
 //! | `--instructions` | counts instructions and system calls of an event and measures no time |
+//! | `--servers` | measures the web servers and nothing else; with `--quick`, in addition to the rest |
 //! | `--repetitions N` | how often each contender is run, 7 times else and 3 times with `--quick` |
 //! | `--out DIR` | where tables and charts go; else below the target directory |
 
@@ -12,22 +13,24 @@ use std::num::NonZeroUsize;
 use std::path;
 use std::process::Command;
 
+use cargo_metadata::camino::Utf8PathBuf;
 use lexopt::{Arg, Parser, ValueExt as _};
 
 use crate::workspace::Workspace;
 use crate::{Error, Result, process};
 
-pub(crate) const OPTIONS: &str = "[--quick] [--instructions] [--repetitions N] [--out DIR]";
+pub(crate) const OPTIONS: &str = "[--quick] [--instructions] [--servers] [--repetitions N] [--out DIR]";
 
 /// The program that runs the others.
 const REPORT: &str = "bench-report";
 
 pub(crate) fn command(mut parser: Parser) -> Result {
     let (mut passed_on, mut out): (Vec<String>, _) = (Vec::new(), None);
+    let mut servers = false;
     while let Some(argument) = parser.next()? {
         match argument {
-            Arg::Long("quick") => passed_on.push("--quick".to_owned()),
-            Arg::Long("instructions") => passed_on.push("--instructions".to_owned()),
+            Arg::Long(name @ ("quick" | "instructions")) => passed_on.push(format!("--{name}")),
+            Arg::Long("servers") => servers = true,
             Arg::Long("repetitions") => {
                 let repetitions: NonZeroUsize = parser.value()?.parse()?;
                 passed_on.push(format!("--repetitions={repetitions}"));
@@ -36,7 +39,20 @@ pub(crate) fn command(mut parser: Parser) -> Result {
             other => return Err(other.unexpected().into()),
         }
     }
-    run(&Workspace::load()?, &passed_on, out)
+    let is_given = |option| passed_on.iter().any(|passed| passed == option);
+    let (quick, instructions) = (is_given("--quick"), is_given("--instructions"));
+    if servers && instructions {
+        let message = "`--servers` measures time, and `--instructions` does not";
+        return Err(Error::Usage(message.to_owned()));
+    }
+    if servers && !quick {
+        passed_on.push("--only-servers".to_owned());
+    }
+    let workspace = Workspace::load()?;
+    if servers || !(quick || instructions) {
+        passed_on.push(format!("--httpd={}", httpd(&workspace)?));
+    }
+    run(&workspace, &passed_on, out)
 }
 
 /// Checks and tests the programs in `bench`, and has each benchmark of a data structure run once.
@@ -60,6 +76,15 @@ pub(crate) fn check(workspace: &Workspace) -> Result {
         process::run(&mut benchmarks)?;
     }
     Ok(())
+}
+
+/// Builds the web server of the examples as its users would, and says where it is.
+fn httpd(workspace: &Workspace) -> Result<Utf8PathBuf> {
+    let mut build = process::cargo(workspace, "build");
+    build.args(["--release", "--package", "ev-core", "--example", "httpd"]);
+    let program = process::build(&mut build)?.pop();
+    let none = || Error::Failed(format!("`{}` built nothing", process::shown(&build)));
+    Ok(program.ok_or_else(none)?.path)
 }
 
 fn run(workspace: &Workspace, passed_on: &[String], out: Option<OsString>) -> Result {

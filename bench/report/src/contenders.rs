@@ -5,7 +5,7 @@
 pub(crate) struct Contender {
     /// Its name in tables.
     pub(crate) label: &'static str,
-    /// The program is `bench-NAME`.
+    /// The program is `bench-NAME`, but for the servers.
     pub(crate) program: &'static str,
     pub(crate) arguments: &'static [&'static str],
     pub(crate) is_ours: bool,
@@ -52,6 +52,24 @@ pub(crate) const MIO: Contender = Contender::peer("mio", "mio", &[]);
 pub(crate) const POLLING: Contender = Contender::peer("polling", "polling", &[]);
 pub(crate) const CALLOOP: Contender = Contender::peer("calloop", "calloop", &[]);
 
+/// The web server of the examples, in each of its shapes.
+pub(crate) const HTTPD_SINGLE: Contender = server("httpd single", &["--shape", "single"]);
+pub(crate) const HTTPD_POOL: Contender = server("httpd pool", &["--shape", "pool", "--threads", "2"]);
+pub(crate) const HTTPD_MULTI: Contender = server("httpd multi", &["--shape", "multi", "--threads", "2"]);
+/// With as many workers as the others have loops; the arguments go into its configuration. These are what it is
+/// installed with.
+pub(crate) const NGINX: Contender = Contender::peer("nginx", "nginx", &["sendfile on;", "tcp_nopush on;"]);
+pub(crate) const NGINX_COPYING: Contender = Contender::peer("nginx copying", "nginx", &["sendfile off;"]);
+
+const fn server(label: &'static str, arguments: &'static [&'static str]) -> Contender {
+    Contender {
+        label,
+        program: "httpd",
+        arguments,
+        is_ours: true,
+    }
+}
+
 /// What each contender is, for the reader of the tables.
 pub(crate) const EXPLANATIONS: &[(&str, &str)] = &[
     (
@@ -92,4 +110,19 @@ pub(crate) const EXPLANATIONS: &[(&str, &str)] = &[
     ("mio", "edge-triggered only; the callbacks are a `match`; no timers"),
     ("polling", "no timers"),
     ("calloop", "on polling"),
+    (
+        "httpd single",
+        "the example `httpd` of `ev-core`, built with `--release` alone: one loop does everything",
+    ),
+    ("httpd pool", "the same: one loop, and two threads that read the files"),
+    ("httpd multi", "the same: one loop accepts, two others serve"),
+    (
+        "nginx",
+        "as the system has it, with a worker for each loop that serves; no access log; `sendfile on; tcp_nopush on`",
+    ),
+    (
+        "nginx copying",
+        "the same with `sendfile off`: it reads the file and sends it with the head, as httpd does",
+    ),
+    ("wrk", "asks the servers, in one thread"),
 ];

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `contenders`, `plan` | who is measured, and at what |
 //! | `programs`, `run`, `counts` | building and running them, also under valgrind and strace |
+//! | `servers` | running web servers under a load |
 //! | `results` | medians, bests, ratios |
 //! | `tables`, `targets` | Markdown |
 //! | `charts`, `bars`, `lines` | SVG |
@@ -27,6 +28,7 @@ mod plan;
 mod programs;
 mod results;
 mod run;
+mod servers;
 mod tables;
 mod targets;
 
@@ -42,6 +44,7 @@ use counts::Tools;
 use plan::{Measurement, Section};
 use programs::Programs;
 use results::{Results, Runs};
+use servers::Servers;
 
 /// What went wrong, for people.
 #[derive(Debug)]
@@ -76,6 +79,10 @@ struct Options {
     programs: PathBuf,
     /// Where tables and charts go.
     out: PathBuf,
+    /// The web server to measure beside another one, if that is wanted.
+    httpd: Option<PathBuf>,
+    /// Measures servers and no loops.
+    only_servers: bool,
     quick: bool,
     /// Counts instructions and system calls, and measures no time.
     only_counts: bool,
@@ -90,6 +97,8 @@ impl Options {
                 Arg::Long("sources") => options.sources = parser.value()?.into(),
                 Arg::Long("programs") => options.programs = parser.value()?.into(),
                 Arg::Long("out") => options.out = parser.value()?.into(),
+                Arg::Long("httpd") => options.httpd = Some(parser.value()?.into()),
+                Arg::Long("only-servers") => options.only_servers = true,
                 Arg::Long("quick") => options.quick = true,
                 Arg::Long("instructions") => options.only_counts = true,
                 Arg::Long("repetitions") => options.repetitions = Some(parser.value()?.parse()?),
@@ -136,7 +145,11 @@ fn report(options: &Options) -> Result {
     report.add(&format!("# Measurements\n\n{}", machine::description()));
     if !options.only_counts {
         for section in &sections {
-            measure(section, options, &programs, &mut results);
+            if section.is_of_servers() {
+                measure_servers(section, options, &mut results, &mut report)?;
+            } else if !options.only_servers {
+                measure(section, options, &programs, &mut results);
+            }
             let is_empty = section
                 .measurements
                 .iter()
@@ -146,7 +159,7 @@ fn report(options: &Options) -> Result {
             }
         }
     }
-    if options.only_counts || !options.quick {
+    if options.only_counts || !(options.quick || options.only_servers) {
         let tools = Tools::find();
         count(&tools, &measurements, options, &programs, &mut results)?;
         report.add(&tables::counts(&measurements, &results));
@@ -201,6 +214,27 @@ fn measure(section: &Section, options: &Options, programs: &Programs, results: &
         }
         results.runs.insert(measurement.arguments, runs);
     }
+}
+
+/// Loads the servers of a section's measurements in turn, if that is wanted and can be done.
+fn measure_servers(section: &Section, options: &Options, results: &mut Results, report: &mut Report) -> Result {
+    let Some(httpd) = &options.httpd else {
+        return Ok(());
+    };
+    let Some(servers) = Servers::find(httpd, &mut |text| report.add(text))? else {
+        return Ok(());
+    };
+    for measurement in &section.measurements {
+        let arguments = measurement
+            .quick
+            .filter(|_| options.quick)
+            .unwrap_or(measurement.arguments);
+        let runs = servers.measure(measurement, arguments, options.repetitions())?;
+        results.runs.insert(measurement.arguments, runs);
+    }
+    results.versions.insert("httpd", "that of `ev-core` here".to_owned());
+    results.versions.extend(servers.versions.clone());
+    Ok(())
 }
 
 /// Counts instructions and system calls where that was asked for.

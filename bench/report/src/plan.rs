@@ -1,9 +1,15 @@
 //! What is measured, of whom, and against whom.
 
 use crate::contenders::{
-    CALLOOP, Contender, EV, EV_CLOCK, EV_SHARED, LIBEV, LIBEVENT, LIBEVENT_CHANGELIST, LIBEVENT_LOCKS, LIBUV, MIO,
-    POLLING, RAW, RAW_DEFERRED, RAW_INLINE, RAW_LAZY,
+    CALLOOP, Contender, EV, EV_CLOCK, EV_SHARED, HTTPD_MULTI, HTTPD_POOL, HTTPD_SINGLE, LIBEV, LIBEVENT,
+    LIBEVENT_CHANGELIST, LIBEVENT_LOCKS, LIBUV, MIO, NGINX, NGINX_COPYING, POLLING, RAW, RAW_DEFERRED, RAW_INLINE,
+    RAW_LAZY,
 };
+
+/// Requests for each second of processor time that the server takes.
+pub(crate) const PER_CPU_SECOND: &str = "per CPU second";
+/// Requests for each second that passes.
+pub(crate) const PER_SECOND: &str = "per second";
 
 /// One scenario with its options, run by some contenders in turn.
 #[derive(Clone, Debug)]
@@ -31,6 +37,7 @@ impl Measurement {
             "setup" => &["nodispatch", "dispatch"],
             "timers" => &["insert", "cancel", "rearm", "expire"],
             "wakeup" => &["idle", "burst", "burst_callbacks"],
+            "servers" => &[PER_CPU_SECOND, PER_SECOND],
             _ => &["event_struct", "event_total", "timer_struct", "timer_total"],
         }
     }
@@ -47,6 +54,13 @@ pub(crate) struct Section {
     pub(crate) title: &'static str,
     pub(crate) text: &'static str,
     pub(crate) measurements: Vec<Measurement>,
+}
+
+impl Section {
+    /// Whether it measures servers, which are not run as the loops are.
+    pub(crate) fn is_of_servers(&self) -> bool {
+        self.measurements.iter().all(|of| of.scenario() == "servers")
+    }
 }
 
 /// Measurements of the same contenders.
@@ -83,6 +97,7 @@ pub(crate) fn sections() -> Vec<Section> {
         memory(),
         descriptors(),
         many_timers(),
+        servers(),
     ]
 }
 
@@ -307,6 +322,52 @@ fn many_timers() -> Section {
     Section {
         title: "More timers",
         text: "As for timers.",
+        measurements: lines,
+    }
+}
+
+fn servers() -> Section {
+    let mut lines = measurements(
+        &[NGINX, NGINX_COPYING, HTTPD_SINGLE, HTTPD_POOL],
+        NGINX,
+        &[
+            ("servers loops=1 c=64 p=1 d=3", Some("servers loops=1 c=64 p=1 d=1"), No),
+            ("servers loops=1 c=64 p=8 d=3", Some("servers loops=1 c=64 p=8 d=1"), No),
+            (
+                "servers loops=1 c=1000 p=1 d=3",
+                Some("servers loops=1 c=1000 p=1 d=1"),
+                No,
+            ),
+            (
+                "servers loops=1 c=1000 p=8 d=3",
+                Some("servers loops=1 c=1000 p=8 d=1"),
+                No,
+            ),
+        ],
+    );
+    lines.extend(measurements(
+        &[NGINX, NGINX_COPYING, HTTPD_MULTI],
+        NGINX,
+        &[
+            ("servers loops=2 c=64 p=1 d=3", Some("servers loops=2 c=64 p=1 d=1"), No),
+            ("servers loops=2 c=64 p=8 d=3", Some("servers loops=2 c=64 p=8 d=1"), No),
+            (
+                "servers loops=2 c=1000 p=1 d=3",
+                Some("servers loops=2 c=1000 p=1 d=1"),
+                No,
+            ),
+            (
+                "servers loops=2 c=1000 p=8 d=3",
+                Some("servers loops=2 c=1000 p=8 d=1"),
+                No,
+            ),
+        ],
+    ));
+    Section {
+        title: "A server",
+        text: "Requests for a file of 4 KiB, answered in each second of processor time that the server takes (its workers' \
+               and threads' as well, in user mode and in the kernel) and in each second that passes: more is better. `loops` \
+               that serve, `c` connections that are kept open, `p` requests sent at once, for `d` seconds a run.",
         measurements: lines,
     }
 }

@@ -12,6 +12,8 @@ pub(crate) struct Runs {
     figures: BTreeMap<&'static str, BTreeMap<usize, Figures>>,
     /// Why a contender has none.
     lacks: BTreeMap<&'static str, String>,
+    /// What there was to single runs that their figures do not tell.
+    remarks: Vec<String>,
 }
 
 impl Runs {
@@ -25,6 +27,14 @@ impl Runs {
 
     pub(crate) fn lack(&self, label: &str) -> Option<&str> {
         self.lacks.get(label).map(String::as_str)
+    }
+
+    pub(crate) fn remark(&mut self, remark: Option<String>) {
+        self.remarks.extend(remark);
+    }
+
+    pub(crate) fn remarks(&self) -> &[String] {
+        &self.remarks
     }
 
     fn each<'a>(&'a self, label: &str, figure: &'a str) -> impl Iterator<Item = (usize, f64)> + use<'a> {

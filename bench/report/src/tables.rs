@@ -27,13 +27,16 @@ impl Table {
     }
 }
 
-/// Who was measured, with versions.
+/// Who was measured in this run, with versions.
 pub(crate) fn contenders(results: &Results) -> String {
     let mut table = Table::new(&["name", "what it is", "version"].map(str::to_owned), |_| true);
     for (label, explanation) in EXPLANATIONS {
         let programs = label
             .split(", ")
             .map(|label| label.split([' ', '+']).next().unwrap_or(label));
+        if !programs.clone().any(|program| results.versions.contains_key(program)) {
+            continue;
+        }
         let versions: Vec<&str> = programs
             .map(|program| results.versions.get(program).map_or("not measured", String::as_str))
             .collect();
@@ -48,6 +51,9 @@ pub(crate) fn section(section: &Section, quick: bool, results: &Results) -> Stri
         if let Some(runs) = results.runs.get(measurement.arguments) {
             let arguments = measurement.quick.filter(|_| quick).unwrap_or(measurement.arguments);
             let _ = write!(text, "\n`{arguments}`\n\n{}", times(measurement, runs));
+            for remark in runs.remarks() {
+                let _ = write!(text, "\n**{remark}**\n");
+            }
         }
     }
     text

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::plan::PER_CPU_SECOND;
 use crate::results::Results;
 use crate::tables::{number, ratio};
 
@@ -11,19 +12,21 @@ struct Target {
     bounds: Vec<Bound>,
 }
 
-/// A figure, and what it should not go over.
+/// A figure, and what it should not go over, or under.
 #[derive(Clone, Copy)]
 struct Bound {
     arguments: &'static str,
     label: &'static str,
     what: What,
-    most: f64,
+    limit: f64,
 }
 
 #[derive(Clone, Copy)]
 enum What {
     /// A figure divided by that of another contender.
     Ratio(&'static str, &'static str),
+    /// The same, for a figure of which more is better.
+    AtLeast(&'static str, &'static str),
     /// A figure as it is.
     Value(&'static str),
     Instructions,
@@ -31,12 +34,12 @@ enum What {
     SystemCall(&'static str),
 }
 
-const fn bound(arguments: &'static str, label: &'static str, what: What, most: f64) -> Bound {
+const fn bound(arguments: &'static str, label: &'static str, what: What, limit: f64) -> Bound {
     Bound {
         arguments,
         label,
         what,
-        most,
+        limit,
     }
 }
 
@@ -54,10 +57,22 @@ const SAME_TIMERS: [&str; 3] = [
     "timers same=1 t=100000 r=3",
     "timers same=1 t=1000000 r=1",
 ];
+const ONE_LOOP: [&str; 4] = [
+    "servers loops=1 c=64 p=1 d=3",
+    "servers loops=1 c=64 p=8 d=3",
+    "servers loops=1 c=1000 p=1 d=3",
+    "servers loops=1 c=1000 p=8 d=3",
+];
+const TWO_LOOPS: [&str; 4] = [
+    "servers loops=2 c=64 p=1 d=3",
+    "servers loops=2 c=64 p=8 d=3",
+    "servers loops=2 c=1000 p=1 d=3",
+    "servers loops=2 c=1000 p=8 d=3",
+];
 const OPERATIONS: [&str; 4] = ["insert", "cancel", "rearm", "expire"];
 
 fn targets() -> Vec<Target> {
-    use What::{Instructions, Ratio, SystemCall, Value};
+    use What::{AtLeast, Instructions, Ratio, SystemCall, Value};
     let events = |work, arguments, label, times: f64, instructions: f64| Target {
         work,
         bounds: vec![
@@ -70,6 +85,16 @@ fn targets() -> Vec<Target> {
         bounds: arguments
             .into_iter()
             .flat_map(|arguments| OPERATIONS.map(|figure| bound(arguments, "ev", Ratio(figure, against), most)))
+            .collect(),
+    };
+    let server = |label, arguments: [&'static str; 4]| Target {
+        work: "requests for each second of the server's processor time",
+        bounds: arguments
+            .into_iter()
+            .flat_map(|arguments| {
+                ["nginx", "nginx copying"]
+                    .map(|reference| bound(arguments, label, AtLeast(PER_CPU_SECOND, reference), 1.0))
+            })
             .collect(),
     };
     vec![
@@ -124,6 +149,9 @@ fn targets() -> Vec<Target> {
             work: "heap bytes of a timer",
             bounds: vec![bound(MEMORY, "ev", Value("timer_total"), 40.0)],
         },
+        server("httpd single", ONE_LOOP),
+        server("httpd pool", ONE_LOOP),
+        server("httpd multi", TWO_LOOPS),
     ]
 }
 
@@ -186,7 +214,9 @@ impl Bound {
         let runs = || results.runs.get(self.arguments);
         let counts = || results.counts.get(self.arguments)?.get(self.label);
         match self.what {
-            What::Ratio(figure, reference) => runs()?.ratio(self.label, reference, figure),
+            What::Ratio(figure, reference) | What::AtLeast(figure, reference) => {
+                runs()?.ratio(self.label, reference, figure)
+            }
             What::Value(figure) => runs()?.median(self.label, figure),
             What::Instructions => counts()?.instructions,
             What::SystemCall(name) => Some(counts()?.system_calls.as_ref()?.get(name).copied().unwrap_or_default()),
@@ -196,11 +226,15 @@ impl Bound {
     /// Compares what is shown: two digits of a ratio, and a system call in a thousand events is none.
     fn is_kept(&self, value: f64) -> bool {
         let half_digit = match self.what {
-            What::Ratio(..) => 0.005,
+            What::Ratio(..) | What::AtLeast(..) => 0.005,
             What::Value(_) | What::Instructions => 0.05,
             What::SystemCall(_) => 0.0005,
         };
-        value < self.most + half_digit
+        if let What::AtLeast(..) = self.what {
+            value >= self.limit - half_digit
+        } else {
+            value < self.limit + half_digit
+        }
     }
 
     fn shown(&self, value: f64) -> String {
@@ -213,6 +247,7 @@ impl Bound {
                     format!("{value} × {reference}")
                 }
             }
+            What::AtLeast(_, reference) => format!("{} × {reference}", ratio(Some(value))),
             What::Value(_) => number(Some(value)),
             What::Instructions => format!("{} instructions", number(Some(value))),
             What::SystemCall(name) => format!("{value:.3} {name}"),
@@ -226,10 +261,11 @@ impl Bound {
 
     fn wanted(&self) -> String {
         match self.what {
-            What::Ratio(_, reference) => format!("≤ {:.2} × {reference}", self.most),
-            What::Value(_) => format!("≤ {}", self.most),
-            What::Instructions => format!("≤ {} instructions", self.most),
-            What::SystemCall(name) => format!("{} {name}", self.most),
+            What::Ratio(_, reference) => format!("≤ {:.2} × {reference}", self.limit),
+            What::AtLeast(_, reference) => format!("≥ {:.2} × {reference}", self.limit),
+            What::Value(_) => format!("≤ {}", self.limit),
+            What::Instructions => format!("≤ {} instructions", self.limit),
+            What::SystemCall(name) => format!("{} {name}", self.limit),
         }
     }
 }
@@ -249,7 +285,9 @@ mod tests {
             let has = |label| measurement.contenders.iter().any(|contender| contender.label == label);
             assert!(has(bound.label), "{}: {}", bound.arguments, bound.label);
             match bound.what {
-                What::Ratio(figure, reference) => assert!(has(reference) && measurement.figures().contains(&figure)),
+                What::Ratio(figure, reference) | What::AtLeast(figure, reference) => {
+                    assert!(has(reference) && measurement.figures().contains(&figure));
+                }
                 What::Value(figure) => assert!(measurement.figures().contains(&figure)),
                 What::Instructions | What::SystemCall(_) => assert!(measurement.is_counted),
             }
@@ -261,6 +299,9 @@ mod tests {
         let ratio = bound(ONE, "ev", What::Ratio("ns", "raw"), 1.02);
         assert!(ratio.is_kept(1.0249) && !ratio.is_kept(1.0251));
         assert_eq!(ratio.shown(1.1), "**1.10 × raw**");
+        let servers = bound(ONE, "ev", What::AtLeast("ns", "raw"), 1.0);
+        assert!(servers.is_kept(0.9951) && !servers.is_kept(0.9949));
+        assert_eq!(servers.shown(0.9), "**0.90 × raw**");
         let calls = bound(ONE_SHOT, "ev", What::SystemCall("epoll_ctl"), 0.0);
         assert!(calls.is_kept(0.0004) && !calls.is_kept(0.001));
     }
