@@ -80,8 +80,8 @@ pub trait Waiter {
     /// The kernel's, `EINTR` excepted. There are no reports then.
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<usize>;
 
-    /// Takes a report of the last wait: a descriptor that was found ready. `None` when all have been taken. Those that have
-    /// not been are forgotten by the next wait.
+    /// Takes a report of the last wait: a descriptor that was found ready. `None` when all have been taken. The next wait
+    /// may forget those that have not been.
     ///
     /// A descriptor is reported at most once a wait by epoll, poll and select; kqueue may report each direction on
     /// its own. Conditions that were not asked for may be included.
