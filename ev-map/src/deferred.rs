@@ -42,7 +42,7 @@ impl Deferred {
     #[inline]
     pub(crate) fn push(&mut self, slots: &mut Slots, fd: RawFd) {
         match slots.get_mut(fd) {
-            Some(slot) if slot.next_deferred == NOT_DEFERRED => slot.next_deferred = END,
+            Some(slot) if !slot.is_deferred() => slot.next_deferred = END,
             _ => return,
         }
         if self.first == END {
@@ -77,10 +77,7 @@ impl Deferred {
 
     /// Asserts the invariants.
     pub(crate) fn check_invariants(&self, slots: &Slots) {
-        let marked = slots
-            .iter()
-            .filter(|(_, slot)| slot.next_deferred != NOT_DEFERRED)
-            .count();
+        let marked = slots.iter().filter(|(_, slot)| slot.is_deferred()).count();
         let (mut queued, mut last, mut at) = (0, END, self.first);
         while at != END {
             let next = slots.get(at).map_or(NOT_DEFERRED, |slot| slot.next_deferred);

@@ -77,8 +77,7 @@ impl<B: Backend, P> Engine<B, P> {
     #[inline]
     pub(crate) fn add_again(&mut self, key: EventKey, now: impl FnOnce() -> Time) -> Result<(), Error> {
         let index = self.slots.find(key)?;
-        let timed = self.slots.get(index).flags.contains(Flags::TIMEOUT);
-        let timeout = timed.then(|| Duration::from_nanos(self.timeouts[index as usize]));
+        let timeout = self.remembered_timeout(index);
         self.add_index(index, timeout.map(|timeout| Deadline::After { now: now(), timeout }))
     }
 
@@ -332,6 +331,13 @@ impl<B: Backend, P> Engine<B, P> {
         Ok(())
     }
 
+    /// The timeout with which an event is added again.
+    #[inline]
+    pub(super) fn remembered_timeout(&self, index: u32) -> Option<Duration> {
+        let timed = self.slots.get(index).flags.contains(Flags::TIMEOUT);
+        timed.then(|| Duration::from_nanos(self.timeouts[index as usize]))
+    }
+
     fn remember_timeout(&mut self, index: u32, timeout: Duration) {
         self.timeouts[index as usize] = nanoseconds(timeout);
         self.slots.get_mut(index).flags |= Flags::TIMEOUT;
@@ -361,6 +367,7 @@ impl<B: Backend, P> Engine<B, P> {
     }
 
     /// Takes back an activation by the deadline that is about to be replaced; what else the event is active for stays.
+    #[inline]
     pub(super) fn take_back_timeout(&mut self, index: u32) {
         match self.active.causes(index) {
             Some(Causes::TIMEOUT) => self.deactivate(index),
@@ -392,8 +399,7 @@ impl<B: Backend, P> Engine<B, P> {
     #[inline]
     pub(super) fn deactivate(&mut self, index: u32) {
         if self.active.remove(index).is_some() {
-            let slot = self.slots.get_mut(index);
-            slot.flags.remove(Flags::EXPIRED);
+            self.slots.get_mut(index).flags.remove(Flags::EXPIRED);
         }
     }
 }

@@ -158,7 +158,6 @@ impl<B: Backend, P> Engine<B, P> {
     pub fn describe(&self, key: EventKey) -> Result<EventInfo, Error> {
         let index = self.slots.find(key)?;
         let slot = self.slots.get(index);
-        let has_timeout = slot.flags.contains(SlotFlags::TIMEOUT);
         Ok(EventInfo {
             key,
             name: self.names.get(&index).cloned(),
@@ -166,7 +165,7 @@ impl<B: Backend, P> Engine<B, P> {
             mode: slot.mode,
             persistence: persistence_of(slot.flags),
             priority: self.active.priority(index),
-            timeout: has_timeout.then(|| Duration::from_nanos(self.timeouts[index as usize])),
+            timeout: self.remembered_timeout(index),
             is_registered: slot.flags.contains(SlotFlags::INSERTED),
             deadline: self.timers.deadline(index),
             active: self.active.causes(index),

@@ -327,8 +327,7 @@ impl<B: Backend, P> Engine<B, P> {
     /// [`Error::Stale`].
     pub fn timeout(&self, key: EventKey) -> Result<Option<Duration>, Error> {
         let index = self.slots.find(key)?;
-        let timed = self.slots.get(index).flags.contains(Flags::TIMEOUT);
-        Ok(timed.then(|| Duration::from_nanos(self.timeouts[index as usize])))
+        Ok(self.remembered_timeout(index))
     }
 
     /// Lets level and edge-triggered events share a raw descriptor from now on, libevent's rule; see

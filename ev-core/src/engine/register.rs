@@ -28,10 +28,7 @@ impl<B: Backend, P> Engine<B, P> {
     #[inline]
     fn register_again(&mut self, index: u32) -> bool {
         let slot = self.slots.get(index);
-        let registration = Registration {
-            interest: slot.interest,
-            mode: slot.mode,
-        };
+        let registration = slot.registration();
         let is_vouched_for = slot.flags.contains(Flags::OWNED | Flags::ACCEPTED);
         let is_back =
             is_vouched_for && self.checks.is_none() && self.fds.insert_again(slot.target, index, registration);
@@ -47,10 +44,7 @@ impl<B: Backend, P> Engine<B, P> {
         if flags.contains(Flags::SIGNAL) {
             return self.register_signal(index, target);
         }
-        let registration = Registration {
-            interest: slot.interest,
-            mode: slot.mode,
-        };
+        let registration = slot.registration();
         self.register_io(index, target, registration, flags)?;
         if let Some(checks) = &mut self.checks {
             checks.note(index, target);

@@ -14,7 +14,7 @@
 use std::num::NonZeroU32;
 
 use bitflags::bitflags;
-use ev_backend::{Interest, Mode};
+use ev_backend::{Interest, Mode, Registration};
 
 use super::parked::Parked;
 use crate::{Error, EventKey};
@@ -74,6 +74,21 @@ impl<P> Slot<P> {
     #[inline]
     pub(crate) fn key(&self, index: u32) -> EventKey {
         EventKey::new(index, self.generation)
+    }
+
+    /// Whether a key with this slot's index is that of the event in it, and the event is the user's.
+    #[inline]
+    fn answers_to(&self, key: EventKey) -> bool {
+        self.generation.get() == key.generation() && is_user(self)
+    }
+
+    /// How the event's descriptor is to be watched.
+    #[inline]
+    pub(crate) fn registration(&self) -> Registration {
+        Registration {
+            interest: self.interest,
+            mode: self.mode,
+        }
     }
 }
 
@@ -200,7 +215,7 @@ impl<P> Slots<P> {
     #[inline]
     pub(crate) fn find(&self, key: EventKey) -> Result<u32, Error> {
         match self.entries.get(key.index() as usize) {
-            Some(slot) if slot.generation.get() == key.generation() && is_user(slot) => Ok(key.index()),
+            Some(slot) if slot.answers_to(key) => Ok(key.index()),
             _ => Err(Error::Stale),
         }
     }
@@ -208,8 +223,9 @@ impl<P> Slots<P> {
     /// The slot, if the key is not stale; see [`find`](Self::find).
     #[inline]
     pub(crate) fn find_mut(&mut self, key: EventKey) -> Option<&mut Slot<P>> {
-        let slot = self.entries.get_mut(key.index() as usize)?;
-        (slot.generation.get() == key.generation() && is_user(slot)).then_some(slot)
+        self.entries
+            .get_mut(key.index() as usize)
+            .filter(|slot| slot.answers_to(key))
     }
 
     #[inline]

@@ -165,15 +165,22 @@ fn keys_lead_to_all_events_of_the_users() {
     assert_eq!(rig.engine.keys().collect::<Vec<_>>(), keys[1..]);
 }
 
+/// A rig with a notifier, and the notifier's descriptor.
 #[cfg(feature = "threads")]
-#[test]
-fn keys_on_a_descriptor_are_the_newest_first_and_the_users() {
+fn rig_with_notifier() -> (Rig, RawFd) {
     use std::os::fd::AsFd;
 
     let mut rig = Rig::new();
     let waker = Arc::new(ev_thread::Waker::new().unwrap());
     let fd = waker.notifier().as_fd().as_raw_fd();
     rig.engine.set_waker(waker).unwrap();
+    (rig, fd)
+}
+
+#[cfg(feature = "threads")]
+#[test]
+fn keys_on_a_descriptor_are_the_newest_first_and_the_users() {
+    let (mut rig, fd) = rig_with_notifier();
     let keys = [(); 2].map(|()| rig.insert(readable(fd), Persistence::Persistent));
     for key in keys {
         rig.engine.add(key, None).unwrap();
@@ -256,12 +263,7 @@ fn a_next_deadline_that_is_now_stays_in_phase() {
 #[cfg(feature = "threads")]
 #[test]
 fn a_refused_notifier_is_an_error_whoever_else_is_on_its_descriptor() {
-    use std::os::fd::AsFd;
-
-    let mut rig = Rig::new();
-    let waker = Arc::new(ev_thread::Waker::new().unwrap());
-    let fd = waker.notifier().as_fd().as_raw_fd();
-    rig.engine.set_waker(waker).unwrap();
+    let (mut rig, fd) = rig_with_notifier();
     let key = rig.insert(readable(fd), Persistence::Persistent);
     rig.engine.add(key, None).unwrap();
     rig.engine.reinit().unwrap();

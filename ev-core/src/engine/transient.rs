@@ -130,9 +130,7 @@ impl<B: Backend, P> Engine<B, P> {
     pub fn renew(&mut self, key: EventKey, deadline: Deadline) -> Result<Standing, Error> {
         let index = self.slots.find(key)?;
         self.timers.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
-        if self.active.causes(index).is_some() {
-            self.take_back_timeout(index);
-        }
+        self.take_back_timeout(index);
         self.set_timer(index, deadline);
         let slot = self.slots.get_mut(index);
         if !slot.flags.contains(Flags::TIMED) {
@@ -155,12 +153,8 @@ impl<B: Backend, P> Engine<B, P> {
         let retired = if flags.intersects(IN_MAPS) {
             self.retire(index)
         } else {
-            if flags.contains(Flags::TIMED) {
-                self.timers.cancel(index);
-            }
-            if self.active.causes(index).is_some() {
-                self.active.remove(index);
-            }
+            self.disarm_timer(index);
+            self.active.remove(index);
             Ok(())
         };
         self.end(index);
