@@ -1,12 +1,12 @@
 //! Finding, opening and reading files. All of it may block.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::listing;
-use crate::path::{UrlPath, locate};
+use crate::path::{Opened, UrlPath, open_below};
 use crate::status::Status;
 
 /// How much of a file is in memory at once, for each connection.
@@ -17,19 +17,12 @@ const INDEX: &str = "index.html";
 /// What a path leads to.
 #[derive(Debug)]
 pub(crate) enum Found {
+    /// A regular file.
     File(Opened),
     /// A directory without an index, as a page.
     Listing(String),
     /// A directory, but the path lacks the slash on which the relative links in it depend.
     Moved,
-}
-
-/// A regular file.
-#[derive(Debug)]
-pub(crate) struct Opened {
-    pub(crate) file: File,
-    pub(crate) path: PathBuf,
-    pub(crate) metadata: Metadata,
 }
 
 /// Finds what to answer for `url` below `root`, which is canonical.
@@ -47,28 +40,25 @@ pub(crate) fn find(root: &Path, url: &UrlPath) -> Result<Found, Status> {
 }
 
 fn lookup(root: &Path, url: &UrlPath) -> io::Result<Found> {
-    let (path, metadata) = locate(root, url.relative())?;
-    match (metadata.is_dir(), url.slash) {
-        (false, false) => open(path, &metadata),
+    let opened = open_below(root, url.relative())?;
+    match (opened.metadata.is_dir(), url.slash) {
+        (false, false) => regular(opened),
         (false, true) => Err(io::ErrorKind::NotADirectory.into()),
         (true, false) => Ok(Found::Moved),
-        (true, true) => match locate(root, &url.relative().join(INDEX)) {
-            Ok((index, metadata)) if !metadata.is_dir() => open(index, &metadata),
+        (true, true) => match open_below(root, &url.relative().join(INDEX)) {
+            Ok(index) if !index.metadata.is_dir() => regular(index),
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => listing::html(&path, url).map(Found::Listing),
+            _ => listing::html(&opened.path, url).map(Found::Listing),
         },
     }
 }
 
-/// Opens a regular file. Anything else is left alone: to open a pipe would wait for its other end.
-fn open(path: PathBuf, metadata: &Metadata) -> io::Result<Found> {
-    if !metadata.is_file() {
-        return Err(io::ErrorKind::PermissionDenied.into());
+fn regular(opened: Opened) -> io::Result<Found> {
+    if opened.metadata.is_file() {
+        Ok(Found::File(opened))
+    } else {
+        Err(io::ErrorKind::PermissionDenied.into())
     }
-    let file = File::open(&path)?;
-    // Asked again, as the name may stand for another file by now.
-    let metadata = file.metadata()?;
-    Ok(Found::File(Opened { file, path, metadata }))
 }
 
 /// The part of a file that has not been read yet.
@@ -121,6 +111,7 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::os::unix::net::UnixListener;
+    use std::process::Command;
 
     use super::*;
     use crate::scratch::Scratch;
@@ -145,6 +136,13 @@ mod tests {
         fs::write(root.join("file"), "file").unwrap();
         symlink("/etc/hostname", root.join("with/index.html.d/index.html")).unwrap();
         let _listener = UnixListener::bind(root.join("socket")).unwrap();
+        assert!(
+            Command::new("mkfifo")
+                .arg(root.join("pipe"))
+                .status()
+                .unwrap()
+                .success()
+        );
         for (path, expected) in [
             ("/file", "file"),
             ("/file/", "404"),
@@ -158,6 +156,7 @@ mod tests {
             ("/with/index.html.d/index.html", "404"),
             ("/missing", "404"),
             ("/socket", "403"),
+            ("/pipe", "403"),
         ] {
             assert_eq!(at(root, path), expected, "{path}");
         }

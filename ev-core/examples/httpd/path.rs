@@ -1,7 +1,7 @@
 //! From the path of a URL to a file below the root, and back.
 //!
 //! 1. A [`UrlPath`] is relative, and has no component that is empty, `.` or `..`, or holds a slash, a backslash or NUL.
-//! 2. What [`locate`] returns lies below the root, whatever symbolic links there are.
+//! 2. What [`open_below`] returns lies below the root, whatever symbolic links there are.
 //!
 //! The second holds at the time of the call. Whoever may put links into the served directory while a request is
 //! answered can win a race against the check.
@@ -9,9 +9,10 @@
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fmt;
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
@@ -67,37 +68,68 @@ pub(crate) fn encode(component: &OsStr) -> percent_encoding::PercentEncode<'_> {
     percent_encode(component.as_bytes(), ESCAPED)
 }
 
-/// Finds the file at `relative` below `root`, which is canonical.
+/// What was opened below the root: a regular file, a directory, or whatever else can be opened without waiting.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) file: File,
+    pub(crate) path: PathBuf,
+    pub(crate) metadata: Metadata,
+}
+
+/// Opens what is at `relative` below `root`, which is canonical.
 ///
-/// As long as no component is a symbolic link, the path cannot lead out of the root, so the usual request costs an
-/// `lstat` for each component and no `realpath`.
+/// As long as no component is a symbolic link, the path cannot lead out of the root. So the usual request costs an
+/// `lstat` for each directory on the way, and no `realpath`; a link at the end is refused by the kernel.
 ///
 /// # Errors
 ///
-/// The kernel's. `NotFound` also for what lies outside the root.
-pub(crate) fn locate(root: &Path, relative: &Path) -> io::Result<(PathBuf, Metadata)> {
+/// The kernel's. `NotFound` also for what lies outside the root, `PermissionDenied` also for what cannot be opened like a
+/// file, such as a socket.
+pub(crate) fn open_below(root: &Path, relative: &Path) -> io::Result<Opened> {
     let mut path = PathBuf::with_capacity(root.as_os_str().len() + relative.as_os_str().len() + 1);
     path.push(root);
-    let mut found = None;
-    for component in relative {
+    let mut components = relative.iter().peekable();
+    while let Some(component) = components.next() {
         path.push(component);
-        let metadata = path.symlink_metadata()?;
-        if metadata.is_symlink() {
+        if components.peek().is_some() && path.symlink_metadata()?.is_symlink() {
             return follow(root, relative);
         }
-        found = Some(metadata);
     }
-    let metadata = found.map_or_else(|| path.metadata(), Ok)?;
-    Ok((path, metadata))
+    match open(&path) {
+        Ok(file) => examine(file, path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(error),
+        Err(error) => {
+            let kind = path.symlink_metadata()?.file_type();
+            if kind.is_symlink() {
+                follow(root, relative)
+            } else if kind.is_socket() {
+                Err(io::ErrorKind::PermissionDenied.into())
+            } else {
+                Err(error)
+            }
+        }
+    }
 }
 
-fn follow(root: &Path, relative: &Path) -> io::Result<(PathBuf, Metadata)> {
+/// Opens what is there unless it is a symbolic link. To open a pipe does not wait for its other end.
+fn open(path: &Path) -> io::Result<File> {
+    File::options()
+        .read(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+        .open(path)
+}
+
+fn examine(file: File, path: PathBuf) -> io::Result<Opened> {
+    let metadata = file.metadata()?;
+    Ok(Opened { file, path, metadata })
+}
+
+fn follow(root: &Path, relative: &Path) -> io::Result<Opened> {
     let path = root.join(relative).canonicalize()?;
     if !path.starts_with(root) {
         return Err(io::ErrorKind::NotFound.into());
     }
-    let metadata = path.symlink_metadata()?;
-    Ok((path, metadata))
+    examine(open(&path)?, path)
 }
 
 #[cfg(test)]
@@ -192,15 +224,15 @@ mod tests {
         let root = scratch.path();
         fs::create_dir_all(root.join("a/b")).unwrap();
         fs::write(root.join("a/b/c"), "12").unwrap();
-        let (path, metadata) = locate(root, Path::new("a/b/c")).unwrap();
-        assert_eq!((path, metadata.len()), (root.join("a/b/c"), 2));
-        assert!(locate(root, Path::new("")).unwrap().1.is_dir());
+        let opened = open_below(root, Path::new("a/b/c")).unwrap();
+        assert_eq!((opened.path, opened.metadata.len()), (root.join("a/b/c"), 2));
+        assert!(open_below(root, Path::new("")).unwrap().metadata.is_dir());
         assert_eq!(
-            locate(root, Path::new("a/x")).unwrap_err().kind(),
+            open_below(root, Path::new("a/x")).unwrap_err().kind(),
             io::ErrorKind::NotFound
         );
         assert_eq!(
-            locate(root, Path::new("a/b/c/d")).unwrap_err().kind(),
+            open_below(root, Path::new("a/b/c/d")).unwrap_err().kind(),
             io::ErrorKind::NotADirectory
         );
     }
@@ -226,15 +258,19 @@ mod tests {
             symlink(target, root.join(link)).unwrap();
         }
         for found in ["in", "dir-in/file", "dir/up/dir/up/in"] {
-            assert_eq!(locate(&root, Path::new(found)).unwrap().1.len(), 2, "{found}");
+            assert_eq!(
+                open_below(&root, Path::new(found)).unwrap().metadata.len(),
+                2,
+                "{found}"
+            );
         }
         for lost in ["out", "dir-out/file", "dir-out", "nowhere"] {
             assert_eq!(
-                locate(&root, Path::new(lost)).unwrap_err().kind(),
+                open_below(&root, Path::new(lost)).unwrap_err().kind(),
                 io::ErrorKind::NotFound,
                 "{lost}"
             );
         }
-        locate(&root, Path::new("loop")).unwrap_err();
+        open_below(&root, Path::new("loop")).unwrap_err();
     }
 }

@@ -4,7 +4,8 @@ use std::fmt::Display;
 use std::io::Write;
 
 use crate::conditions::{Validators, Verdict};
-use crate::files::{Body, Opened};
+use crate::files::Body;
+use crate::path::Opened;
 use crate::range::{self, Selection};
 use crate::request::{Conditions, Method, Request, Version};
 use crate::status::Status;
