@@ -3,16 +3,16 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ev_backend::{AnyBackend, Backend};
+use ev_backend::Backend;
 use ev_thread::Bell;
 
-use crate::{Causes, Error, EventKey, Remote};
+use crate::{Causes, Error, EventKey, LoopHandle, Remote};
 
-/// Makes one event of an [`EventLoop`](crate::EventLoop) active, from any thread; made by [`Remote::activator`].
+/// Makes one event active, from any thread; made by [`Remote::activator`] and [`LoopHandle::activator`].
 ///
 /// Activations that come before the loop gets to the first of them are one: the event is called once for all of them, and
 /// each but the first costs an atomic operation, a few nanoseconds. So use it where it counts that something happened and
-/// not how often, as when a queue of your own is no longer empty. Where each time counts, [post](Remote::post).
+/// not how often, as when a queue of your own is no longer empty. Where each time counts, post.
 ///
 /// What was done before an activation is visible to the callback that follows it.
 ///
@@ -48,14 +48,16 @@ use crate::{Causes, Error, EventKey, Remote};
 /// ```
 #[doc(alias = "uv_async_t")]
 #[doc(alias = "ev_async")]
-pub struct Activator<S, B: Backend = AnyBackend> {
-    remote: Remote<S, B>,
+#[derive(Clone)]
+pub struct Activator<H> {
+    handle: H,
     key: EventKey,
     bell: Arc<Bell>,
 }
 
 /// A ring that is on its way to the loop. Dropping it answers the bell, also where the message is lost with the loop.
-struct Ring(Arc<Bell>);
+#[derive(Debug)]
+pub struct Ring(Arc<Bell>);
 
 impl Drop for Ring {
     fn drop(&mut self) {
@@ -63,10 +65,10 @@ impl Drop for Ring {
     }
 }
 
-impl<S, B: Backend> Activator<S, B> {
-    pub(crate) fn new(remote: Remote<S, B>, key: EventKey) -> Self {
+impl<H: Post> Activator<H> {
+    pub(crate) fn new(handle: H, key: EventKey) -> Self {
         Self {
-            remote,
+            handle,
             key,
             bell: Arc::default(),
         }
@@ -78,17 +80,12 @@ impl<S, B: Backend> Activator<S, B> {
     /// # Errors
     ///
     /// [`Error::Gone`] when the loop has been dropped.
+    #[inline]
     pub fn activate(&self) -> Result<(), Error> {
         if !self.bell.ring() {
             return Ok(());
         }
-        let (ring, key) = (Ring(Arc::clone(&self.bell)), self.key);
-        let posted = self.remote.post(move |cx| {
-            drop(ring);
-            // Stale if it was removed meanwhile.
-            let _ = cx.activate(key, Causes::empty());
-        });
-        posted.map_err(|rejected| rejected.error)
+        self.handle.post_activation(self.key, Ring(Arc::clone(&self.bell)))
     }
 
     /// The event.
@@ -97,17 +94,35 @@ impl<S, B: Backend> Activator<S, B> {
     }
 }
 
-impl<S, B: Backend> Clone for Activator<S, B> {
-    fn clone(&self) -> Self {
-        Self {
-            remote: self.remote.clone(),
-            key: self.key,
-            bell: Arc::clone(&self.bell),
-        }
+/// A handle of a loop that can be told to answer a bell and to make an event active.
+pub trait Post {
+    /// Has the loop drop `ring` and then activate the event.
+    fn post_activation(&self, key: EventKey, ring: Ring) -> Result<(), Error>;
+}
+
+impl<S, B: Backend> Post for Remote<S, B> {
+    fn post_activation(&self, key: EventKey, ring: Ring) -> Result<(), Error> {
+        let posted = self.post(move |cx| {
+            drop(ring);
+            // Stale if it was removed meanwhile.
+            let _ = cx.activate(key, Causes::empty());
+        });
+        posted.map_err(|rejected| rejected.error)
     }
 }
 
-impl<S, B: Backend> fmt::Debug for Activator<S, B> {
+impl<B: Backend> Post for LoopHandle<B> {
+    fn post_activation(&self, key: EventKey, ring: Ring) -> Result<(), Error> {
+        let posted = self.post(move |cx| {
+            drop(ring);
+            // As for a single thread's loop.
+            let _ = cx.activate(key, Causes::empty());
+        });
+        posted.map_err(|rejected| rejected.error)
+    }
+}
+
+impl<H> fmt::Debug for Activator<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Activator")
             .field("key", &self.key)
@@ -121,10 +136,10 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::{EventLoop, RunMode, User};
+    use crate::{EventLoop, RunMode, SharedLoop, User};
 
     /// A loop with an event that counts its calls.
-    fn counting() -> (EventLoop<u32>, EventKey, Activator<u32>) {
+    fn counting() -> (EventLoop<u32>, EventKey, Activator<Remote<u32>>) {
         let mut lp = EventLoop::new().unwrap();
         let key = lp.insert(User::new(), |cx, (), _| *cx.state += 1).unwrap();
         let activator = lp.remote().unwrap().activator(key);
@@ -212,6 +227,29 @@ mod tests {
             }
             lp.run_with(RunMode::FOREVER, &mut ()).unwrap();
         });
+    }
+
+    #[test]
+    fn a_shared_loop_merges_them_as_well() {
+        let mut lp = SharedLoop::new().unwrap();
+        let handle = lp.handle();
+        let calls = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&calls);
+        let key = handle.insert(User::new(), move |_, (), _| {
+            counted.fetch_add(1, Ordering::Relaxed);
+        });
+        let activator = handle.activator(key.unwrap());
+        for round in 1..=3 {
+            for _ in 0..10 {
+                activator.clone().activate().unwrap();
+            }
+            lp.run_with(RunMode::NON_BLOCKING).unwrap();
+            assert_eq!(calls.load(Ordering::Relaxed), round);
+        }
+        drop(lp);
+        for _ in 0..2 {
+            assert!(matches!(activator.activate(), Err(Error::Gone)));
+        }
     }
 
     #[test]

@@ -176,7 +176,7 @@ impl<S, B: Backend> Remote<S, B> {
 
     /// A handle that makes one event active, at little cost when that is done often.
     #[must_use]
-    pub fn activator(&self, key: EventKey) -> Activator<S, B> {
+    pub fn activator(&self, key: EventKey) -> Activator<Self> {
         Activator::new(self.clone(), key)
     }
 

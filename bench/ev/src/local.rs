@@ -4,7 +4,7 @@ use std::fs::File;
 use std::time::Duration;
 
 use bench_scenarios::{Abilities, Course, Options, Peer, idle_timeout};
-use ev_core::{Activator, EventKey, EventLoop, Interest, Io, RunMode, SameDuration, Time, Timer, User};
+use ev_core::{Activator, EventKey, EventLoop, Interest, Io, Remote, RunMode, SameDuration, Time, Timer, User};
 
 use crate::POLL;
 
@@ -32,7 +32,7 @@ impl Peer for Local {
     const NAME: &'static str = "ev";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const ABILITIES: Abilities = Abilities::ALL;
-    type Notifier = Activator<Course>;
+    type Notifier = Activator<Remote<Course>>;
 
     fn open(options: &Options, course: Course) -> Self {
         Self {
@@ -99,7 +99,7 @@ impl Peer for Local {
         self.turns(RunMode::FOREVER);
     }
 
-    fn notifier(&mut self) -> Activator<Course> {
+    fn notifier(&mut self) -> Self::Notifier {
         let inserted = self.lp.insert(User::new(), |cx, (), _| {
             if cx.state.answer() {
                 cx.stop();
@@ -110,7 +110,7 @@ impl Peer for Local {
     }
 
     #[inline]
-    fn notify(activator: &Activator<Course>) {
+    fn notify(activator: &Self::Notifier) {
         activator.activate().expect("the loop exists");
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bench_scenarios::{Abilities, Course, Options, Peer, idle_timeout};
 use ev_core::{
-    Causes, EventKey, Interest, Io, LoopHandle, RunMode, SameDuration, SharedContext, SharedLoop, Time, Timer, User,
+    Activator, EventKey, Interest, Io, LoopHandle, RunMode, SameDuration, SharedContext, SharedLoop, Time, Timer, User,
 };
 
 use crate::POLL;
@@ -40,7 +40,7 @@ impl Peer for Shared {
     const NAME: &'static str = "ev";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const ABILITIES: Abilities = Abilities::ALL;
-    type Notifier = (LoopHandle, EventKey);
+    type Notifier = Activator<LoopHandle>;
 
     fn open(options: &Options, course: Course) -> Self {
         let lp = SharedLoop::new().expect("there is a backend");
@@ -117,12 +117,12 @@ impl Peer for Shared {
                 stop(cx);
             }
         });
-        (self.handle.clone(), inserted.expect("there is memory"))
+        self.handle.activator(inserted.expect("there is memory"))
     }
 
     #[inline]
-    fn notify((handle, event): &Self::Notifier) {
-        handle.activate(*event, Causes::empty()).expect("the event exists");
+    fn notify(activator: &Self::Notifier) {
+        activator.activate().expect("the loop exists");
     }
 
     fn prepare_timers(&mut self, count: usize) {
