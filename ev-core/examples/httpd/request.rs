@@ -277,9 +277,15 @@ fn number(digits: &[u8]) -> Option<u64> {
 
 /// Whether `value` can be host and port. Empty is valid (RFC 9112, 3.2).
 fn is_host(value: &[u8]) -> bool {
+    let cannot_be_in_a_host = |byte: &u8| {
+        matches!(
+            byte,
+            b'/' | b'?' | b'#' | b'@' | b'\\' | b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'|' | b'}' | b','
+        )
+    };
     value
         .iter()
-        .all(|byte| byte.is_ascii_graphic() && !b"/?#@\\\"<>^`{|},".contains(byte))
+        .all(|byte| byte.is_ascii_graphic() && !cannot_be_in_a_host(byte))
 }
 
 #[cfg(test)]
