@@ -36,7 +36,7 @@ use crate::{Backend, Change, Features, Interest, Mode, Readiness, Registration, 
 ///
 /// # Portability
 ///
-/// Apple's systems, FreeBSD, `DragonFly` BSD, NetBSD and OpenBSD on 64-bit processors: the tag has to fit into a pointer. On
+/// Apple's systems, FreeBSD, NetBSD and OpenBSD on 64-bit processors: the tag has to fit into a pointer. On
 /// Linux through libkqueue, with the feature `libkqueue`; there a descriptor has to be deregistered before it is closed.
 #[derive(Debug)]
 pub struct Kqueue {

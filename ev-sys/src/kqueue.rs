@@ -18,7 +18,7 @@
 //!
 //! # Portability
 //!
-//! Apple's systems, FreeBSD, `DragonFly` BSD, NetBSD and OpenBSD. On Linux the library libkqueue stands in, where the feature
+//! Apple's systems, FreeBSD, NetBSD and OpenBSD. On Linux the library libkqueue stands in, where the feature
 //! `libkqueue` is on; the build asks `pkg-config` for it. It differs: `EV_ADD` does not change an existing registration,
 //! and a descriptor has to be deleted before it is closed.
 

@@ -4,7 +4,7 @@ use crate::sync::{AtomicBool, Ordering};
 
 /// Merges notifications: of those that come before the loop has answered, only the first has anything to do.
 ///
-/// Who [rings](Self::ring) and is told that it is the first sends the loop a message, and the loop [answers](Self::answer)
+/// Whoever [rings](Self::ring) and is told to be the first sends the loop a message, and the loop [answers](Self::answer)
 /// when it comes to that. All others have spent one atomic operation. For events that many threads announce often, where it
 /// counts that they were announced and not how often.
 ///
@@ -41,7 +41,7 @@ impl Bell {
         !self.rung.swap(true, Ordering::AcqRel)
     }
 
-    /// Takes note of all rings until now. Look at what they were about afterwards, not before.
+    /// Takes note of all rings until now. Call it first, then look at what was announced.
     #[inline]
     pub fn answer(&self) {
         self.rung.swap(false, Ordering::AcqRel);

@@ -9,7 +9,7 @@ use crate::sync::{Condvar, Mutex, MutexGuard};
 ///
 /// The loop takes what it needs out of the value, calls back with the lock released
 /// ([`unlocked`](MonitorGuard::unlocked)), and ends the turn ([`end_turn`](MonitorGuard::end_turn)). Another thread
-/// that has to know the callback over, because it deletes the event, waits for that
+/// that has to know that the callback is over, because it deletes the event, waits for that
 /// ([`wait_turn`](MonitorGuard::wait_turn)).
 ///
 /// ```
@@ -105,7 +105,7 @@ impl<T> MonitorGuard<'_, T> {
         }
     }
 
-    /// Ends the turn that runs now and wakes those who wait for it.
+    /// Ends the turn that runs now and wakes those who wait for it. Where none runs, it counts as one that did.
     pub fn end_turn(&mut self) {
         self.state.turn += 1;
         if self.state.awaited {

@@ -57,7 +57,8 @@ impl Waker {
     ///
     /// # Errors
     ///
-    /// Those of [`Notifier::notify`]. The loop then sleeps on, and looks when something else wakes it.
+    /// Those of [`Notifier::notify`]. The loop then sleeps on until something else ends its wait, and until then no further
+    /// call writes either: to try again, notify the [notifier](Self::notifier).
     #[inline]
     pub fn wake(&self) -> io::Result<()> {
         self.write(self.gate.notify())

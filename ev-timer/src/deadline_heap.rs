@@ -51,6 +51,10 @@ impl DeadlineHeap {
     }
 
     /// A heap with memory for the timers `0..capacity`.
+    ///
+    /// # Panics
+    ///
+    /// If that is more than an array can be long.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
         Self {

@@ -1,7 +1,7 @@
 //! Deadlines for event loops: who is due, and when to wake next.
 //!
 //! A timer here is a number that the caller chooses, with a deadline. This crate keeps the deadlines in order and hands
-//! out the numbers whose time has come. It reads no clock, sleeps never, calls nobody and knows no operating system: it
+//! out the numbers whose time has come. It reads no clock, never sleeps, calls nobody and knows no operating system: it
 //! is `no_std` with `alloc`, has no dependencies and no `unsafe`.
 //!
 //! Use it in an event loop, a network stack, a simulation: wherever many timeouts are armed and most are cancelled or

@@ -47,9 +47,9 @@ use crate::{SameDuration, Time, TooManyDurations};
 /// it, 24 once queues are used) and the most timers that were in the heap (16 bytes each). An id is at most
 /// [`Self::MAX_ID`]. The struct itself takes a good kilobyte, to watch which timeouts are in use.
 ///
-/// Memory is given back when less than a quarter of it was used for a while: while as many timers were disarmed as there
-/// are ids in use, or until the last one was. So a burst that follows on a burst finds its memory in place, and after the
-/// last of them a few timers more, armed and disarmed, let it go. [`shrink_to_fit`](Self::shrink_to_fit) does so at once.
+/// Memory is given back once less than a quarter of it has been in use while as many timers were disarmed as there are ids,
+/// or when the last one is disarmed. So a burst that follows on a burst finds its memory in place; after the last of them a
+/// few more timers, armed and disarmed, release it. [`shrink_to_fit`](Self::shrink_to_fit) does so at once.
 ///
 /// # Order
 ///
@@ -85,7 +85,7 @@ pub struct Timers {
 }
 
 impl Timers {
-    /// The largest id a timer may have: 513 of the 2³² numbers are used otherwise.
+    /// The largest id a timer may have: 513 of the 2³² numbers are reserved.
     pub const MAX_ID: u32 = MAX_ID;
 
     /// No timers, and no memory allocated.
@@ -101,6 +101,10 @@ impl Timers {
     }
 
     /// No timers, and memory for `0..capacity`.
+    ///
+    /// # Panics
+    ///
+    /// If that is more than an array can be long.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
         Self {
@@ -294,7 +298,7 @@ impl Timers {
 
     /// Gives back all memory that the armed timers do not need. O(largest id in use).
     ///
-    /// Memory far from being used is given back without it, in the course of disarming.
+    /// Memory that is mostly unused is given back anyway as timers are disarmed.
     pub fn shrink_to_fit(&mut self) {
         self.slots.shrink_to_fit();
         self.heap.shrink_to_fit();
