@@ -347,6 +347,7 @@ impl<S, B: Backend> Reactor<S, B> {
         }
     }
 
+    #[inline]
     pub(crate) fn begin_turn(&mut self) -> Time {
         self.runs = true;
         self.turn_now = None;

@@ -123,7 +123,8 @@ pub struct Engine<B: Backend, P> {
     unprepared: bool,
     inserted: usize,
     run: Run,
-    allowance: Allowance,
+    /// `None` without limits.
+    allowance: Option<Box<Allowance>>,
     /// The latest reading of the clock that the driver gave.
     now: Option<Time>,
     running: Option<EventKey>,
@@ -165,7 +166,7 @@ impl<B: Backend, P> Engine<B, P> {
             unprepared: false,
             inserted: 0,
             run: Run::default(),
-            allowance: Allowance::default(),
+            allowance: None,
             now: None,
             running: None,
             stale: None,
@@ -207,7 +208,9 @@ impl<B: Backend, P> Engine<B, P> {
             return Err(Error::Priority { asked, available });
         }
         self.active.set_priorities(available);
-        self.allowance.set_priorities(available);
+        if let Some(allowance) = &mut self.allowance {
+            allowance.set_priorities(available);
+        }
         self.run.set_priorities(available);
         Ok(())
     }

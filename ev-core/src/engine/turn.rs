@@ -11,6 +11,7 @@ use bitflags::bitflags;
 use ev_backend::Backend;
 use ev_timer::Time;
 
+use super::limits::Allowance;
 use super::slots::Flags;
 use super::{Engine, Removed};
 use crate::{Causes, EventKey, Fired};
@@ -97,64 +98,74 @@ struct Repeat {
     left: u32,
 }
 
-/// The state of a run, and of the turn within it.
+/// The state of a run.
 #[derive(Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the turn")]
 pub(super) struct Run {
     mode: RunMode,
     stop: Option<Stop>,
-    /// The priority that this turn processes, once it is known.
-    priority: Option<u8>,
-    /// A callback was called in this turn.
-    called: bool,
-    /// The driver called something of its own in this turn.
-    posted: bool,
-    /// Something was active when the turn began to process.
-    found: bool,
-    /// The turn ends after the current callback.
-    restart: bool,
-    /// The priority that this turn processes, as long as nothing but its queue is to be looked at before the next call: no
-    /// `stop`, `restart` or `repeat`, and no limit.
-    direct: Option<u8>,
+    turn: Turn,
     repeat: Option<Repeat>,
-    /// How many deferred events this turn has been given.
+}
+
+/// The state of a turn.
+#[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the turn")]
+struct Turn {
+    /// The priority that it processes, once it is known.
+    priority: Option<u8>,
+    /// The priority that it processes, as long as nothing but its queue is to be looked at before the next call: no stop, no
+    /// restart, no repeat, and no limit.
+    direct: Option<u8>,
+    /// A callback was called.
+    called: bool,
+    /// The driver called something of its own.
+    posted: bool,
+    /// Something was active when it began to process.
+    found: bool,
+    /// It ends after the current callback.
+    restart: bool,
+    /// How many deferred events it has been given.
     deferred: u32,
 }
 
-impl Run {
+impl Turn {
     fn did_something(&self) -> bool {
         self.called || self.posted
     }
 
+    /// It ends after the callback that runs.
+    fn end_early(&mut self) {
+        self.restart = true;
+        self.direct = None;
+    }
+}
+
+impl Run {
     /// The priority that is being processed.
     pub(super) fn priority(&self) -> Option<u8> {
-        self.priority
+        self.turn.priority
     }
 
     /// Whether this turn takes one more deferred event.
     pub(super) fn takes_deferred(&mut self) -> bool {
-        self.deferred = self.deferred.saturating_add(1);
-        self.deferred <= MOST_DEFERRED
+        let deferred = &mut self.turn.deferred;
+        *deferred = deferred.saturating_add(1);
+        *deferred <= MOST_DEFERRED
     }
 
     /// A turn whose priority is no more is over.
     pub(super) fn set_priorities(&mut self, available: u8) {
-        if self.priority >= Some(available) {
-            self.end_early();
+        if self.turn.priority >= Some(available) {
+            self.turn.end_early();
         }
     }
 
     /// An event of that priority became active: one more urgent than what is being processed ends the turn.
+    #[inline]
     pub(super) fn notice(&mut self, priority: u8) {
-        if self.priority.is_some_and(|current| priority < current) {
-            self.end_early();
+        if self.turn.priority.is_some_and(|current| priority < current) {
+            self.turn.end_early();
         }
-    }
-
-    /// The turn ends after the callback that runs.
-    fn end_early(&mut self) {
-        self.restart = true;
-        self.direct = None;
     }
 }
 
@@ -171,7 +182,7 @@ impl<B: Backend, P> Engine<B, P> {
     /// Asks the run, or the next one if none is under way, to end.
     pub fn stop(&mut self, stop: Stop) {
         self.run.stop = self.run.stop.max(Some(stop));
-        self.run.direct = None;
+        self.run.turn.direct = None;
     }
 
     /// Withdraws a request to stop, and returns it.
@@ -188,7 +199,7 @@ impl<B: Backend, P> Engine<B, P> {
     /// Ends the turn after the callback that runs: the kernel is asked again before other active events are called.
     #[doc(alias = "event_base_loopcontinue")]
     pub fn restart(&mut self) {
-        self.run.end_early();
+        self.run.turn.end_early();
     }
 
     /// Begins a turn: decides whether the run ends, tells the backend what has changed, and computes how long to sleep.
@@ -201,13 +212,10 @@ impl<B: Backend, P> Engine<B, P> {
     /// The backend's.
     #[inline]
     pub fn begin_turn(&mut self, now: Time, held: Held, waiter: &mut B::Waiter) -> io::Result<Step> {
-        self.run.restart = false;
-        self.run.direct = None;
-        self.run.priority = None;
-        self.run.called = false;
-        self.run.posted = false;
-        self.run.deferred = 0;
-        self.allowance.begin_turn();
+        self.run.turn = Turn::default();
+        if let Some(allowance) = &mut self.allowance {
+            allowance.begin_turn();
+        }
         if self.run.stop == Some(Stop::Now) {
             self.run.stop = None;
             return Ok(Step::Leave(Outcome::Stopped));
@@ -217,11 +225,11 @@ impl<B: Backend, P> Engine<B, P> {
         if !busy && self.is_over() {
             return Ok(Step::Leave(Outcome::Empty));
         }
-        let timeout = self.plan_wait(now, held, waiter)?;
-        let (slots, run) = (&self.slots, &mut self.run);
+        let timeout = self.plan(now, held, waiter)?;
+        let (slots, turn) = (&self.slots, &mut self.run.turn);
         self.active.promote_later(|index| {
             let deferred = u32::from(slots.get(index).flags.contains(Flags::DEFERRED));
-            run.deferred = run.deferred.saturating_add(deferred);
+            turn.deferred = turn.deferred.saturating_add(deferred);
         });
         Ok(Step::Wait(timeout))
     }
@@ -237,8 +245,17 @@ impl<B: Backend, P> Engine<B, P> {
     /// # Errors
     ///
     /// The backend's.
-    #[inline]
+    #[inline(never)]
     pub fn plan_wait(&mut self, now: Time, held: Held, waiter: &mut B::Waiter) -> io::Result<Option<Duration>> {
+        self.plan(now, held, waiter)
+    }
+
+    #[expect(
+        clippy::inline_always,
+        reason = "part of every turn, and a turn's cost is that of its calls"
+    )]
+    #[inline(always)]
+    fn plan(&mut self, now: Time, held: Held, waiter: &mut B::Waiter) -> io::Result<Option<Duration>> {
         self.prepare(waiter)?;
         let busy = held == Held::Work || self.run.stop.is_some() || self.has_active();
         // What was called since the turn began may have removed the last event.
@@ -281,11 +298,12 @@ impl<B: Backend, P> Engine<B, P> {
     #[inline]
     pub fn next_active(&mut self) -> Option<Taken<P>> {
         loop {
-            let (index, causes) = match self.run.direct.and_then(|priority| self.active.pop(priority)) {
-                Some(first) => first,
+            let next = match self.run.turn.direct {
+                Some(priority) => self.active.pop(priority),
                 None if self.run.repeat.is_some() => return self.next_repeat(),
-                None => self.pick()?,
+                None => self.pick(),
             };
+            let (index, causes) = next?;
             let taken = match self.take_plain(index, causes) {
                 Some(taken) => Some(taken),
                 None => self.take_other(index, causes),
@@ -293,6 +311,8 @@ impl<B: Backend, P> Engine<B, P> {
             if taken.is_some() {
                 return taken;
             }
+            // What was passed over was not called, so the turn may still go on with another priority.
+            self.run.turn.direct = None;
         }
     }
 
@@ -301,25 +321,36 @@ impl<B: Backend, P> Engine<B, P> {
         if !self.has_active() {
             return None;
         }
-        if self.run.stop == Some(Stop::Now) || self.run.restart && self.run.did_something() || self.allowance.is_spent()
+        let turn = &mut self.run.turn;
+        let is_spent = |allowance: &Allowance| allowance.is_spent();
+        if self.run.stop == Some(Stop::Now)
+            || turn.restart && turn.did_something()
+            || self.allowance.as_deref().is_some_and(is_spent)
         {
             return None;
         }
         if self.active.begin_internal() {
             self.run_internals();
         }
-        let current = self.run.priority.filter(|&priority| self.active.has(priority));
-        if current.is_none() && self.run.called {
+        let turn = &mut self.run.turn;
+        let active = &self.active;
+        let current = turn.priority.filter(|&priority| active.has(priority));
+        if current.is_none() && turn.called {
             return None;
         }
-        let active = &self.active;
-        let overdue = || self.allowance.overdue(|priority| active.has(priority));
-        let priority = current.or_else(overdue).or_else(|| active.most_urgent())?;
-        self.run.priority = Some(priority);
-        self.run.found = true;
-        self.allowance.count(priority);
-        if !self.run.restart && !self.allowance.is_limited() {
-            self.run.direct = Some(priority);
+        let allowance = self.allowance.as_deref_mut();
+        let priority = match (current, &allowance) {
+            (Some(current), _) => Some(current),
+            (None, Some(allowance)) => allowance.overdue(|priority| active.has(priority)),
+            (None, None) => None,
+        };
+        let priority = priority.or_else(|| active.most_urgent())?;
+        turn.priority = Some(priority);
+        turn.found = true;
+        match allowance {
+            Some(allowance) => allowance.count(priority),
+            None if !turn.restart => turn.direct = Some(priority),
+            None => {}
         }
         self.active.pop(priority)
     }
@@ -376,7 +407,7 @@ impl<B: Backend, P> Engine<B, P> {
 
     #[inline]
     fn call(&mut self, key: EventKey, causes: Causes, payload: P) -> Taken<P> {
-        self.run.called = true;
+        self.run.turn.called = true;
         self.running = Some(key);
         Taken {
             fired: Fired::new(key, causes),
@@ -437,22 +468,23 @@ impl<B: Backend, P> Engine<B, P> {
     /// Tells the engine that the driver called something of its own in this turn.
     /// It makes a pass of [`RunMode::ONCE`] complete, and does not stand for a callback of the turn's priority.
     pub fn count_as_called(&mut self) {
-        self.run.posted = true;
-        self.run.found = true;
+        self.run.turn.posted = true;
+        self.run.turn.found = true;
     }
 
     /// Ends a turn. Answers the outcome if the run ends with it.
     #[must_use = "the run may be over"]
     pub fn end_turn(&mut self) -> Option<Outcome> {
-        let (processed, active) = (self.run.priority.take(), &self.active);
-        self.allowance.end_turn(processed, |priority| active.has(priority));
-        let mode = self.run.mode;
+        let processed = self.run.turn.priority.take();
+        if let Some(allowance) = &mut self.allowance {
+            allowance.end_turn(processed, |priority| self.active.has(priority));
+        }
         if self.run.stop.take().is_some() {
             return Some(Outcome::Stopped);
         }
-        let found = std::mem::take(&mut self.run.found);
-        let over = if found {
-            mode.contains(RunMode::ONCE) && self.run.did_something() && !self.has_active()
+        let (mode, turn) = (self.run.mode, &self.run.turn);
+        let over = if turn.found {
+            mode.contains(RunMode::ONCE) && turn.did_something() && !self.has_active()
         } else {
             mode.contains(RunMode::NON_BLOCKING)
         };
@@ -463,7 +495,7 @@ impl<B: Backend, P> Engine<B, P> {
         let count = self.deliveries.get_mut(index as usize).map_or(1, std::mem::take);
         if count > 1 {
             self.run.repeat = Some(Repeat { index, left: count - 1 });
-            self.run.direct = None;
+            self.run.turn.direct = None;
         }
     }
 
