@@ -164,11 +164,11 @@ impl<B: Backend, P> Engine<B, P> {
             target: target_of(slot),
             mode: slot.mode,
             persistence: persistence_of(slot.flags),
-            priority: self.active.priority(index),
+            priority: slot.activation.priority(),
             timeout: self.remembered_timeout(index),
             is_registered: slot.flags.contains(SlotFlags::INSERTED),
             deadline: self.timers.deadline(index),
-            active: self.active.causes(index),
+            active: slot.activation.causes(),
             is_running: self.running == Some(key),
         })
     }

@@ -203,7 +203,11 @@ impl<B: Backend, P> Engine<B, P> {
         if !self.active.is_empty() {
             return Err(Error::Active);
         }
-        let least_urgent = self.slots.keys().map(|key| self.active.priority(key.index())).max();
+        let least_urgent = self
+            .slots
+            .keys()
+            .map(|key| self.slots.get(key.index()).activation.priority())
+            .max();
         if let Some(asked) = least_urgent.filter(|&priority| priority >= available) {
             return Err(Error::Priority { asked, available });
         }
@@ -310,7 +314,7 @@ impl<B: Backend, P> Engine<B, P> {
     /// [`Error::Stale`].
     pub fn causes(&self, key: EventKey) -> Result<Option<Causes>, Error> {
         let index = self.slots.find(key)?;
-        Ok(self.active.causes(index))
+        Ok(self.slots.get(index).activation.causes())
     }
 
     /// When the event times out, `None` if it does not.

@@ -226,9 +226,9 @@ impl<B: Backend, P> Engine<B, P> {
             return Ok(Step::Leave(Outcome::Empty));
         }
         let timeout = self.plan(now, held, waiter)?;
-        let (slots, turn) = (&self.slots, &mut self.run.turn);
-        self.active.promote_later(|index| {
-            let deferred = u32::from(slots.get(index).flags.contains(Flags::DEFERRED));
+        let turn = &mut self.run.turn;
+        self.active.promote_later(&mut self.slots, |_, slot| {
+            let deferred = u32::from(slot.flags.contains(Flags::DEFERRED));
             turn.deferred = turn.deferred.saturating_add(deferred);
         });
         Ok(Step::Wait(timeout))
@@ -275,7 +275,10 @@ impl<B: Backend, P> Engine<B, P> {
             if is_periodic(flags) {
                 self.rearm(index, next_in_phase(deadline, self.timeouts[index as usize], now));
                 self.slots.get_mut(index).flags |= Flags::EXPIRED;
-            } else if flags.contains(Flags::INSERTED) && ends_when_due(flags) && self.active.causes(index).is_none() {
+            } else if flags.contains(Flags::INSERTED)
+                && ends_when_due(flags)
+                && self.slots.get(index).activation.causes().is_none()
+            {
                 // Whichever comes first deletes the event. A backend that refuses to forget the descriptor reports it
                 // as stale later, which is harmless.
                 let _ = self.disarm(index);
@@ -298,16 +301,19 @@ impl<B: Backend, P> Engine<B, P> {
     #[inline]
     pub fn next_active(&mut self) -> Option<Taken<P>> {
         loop {
-            let next = match self.run.turn.direct {
-                Some(priority) => self.active.pop(priority),
+            let priority = match self.run.turn.direct {
+                Some(priority) => priority,
                 None if self.run.repeat.is_some() => return self.next_repeat(),
-                None => self.pick(),
+                None => self.pick()?,
             };
-            let (index, causes) = next?;
-            let taken = match self.take_plain(index, causes) {
-                Some(taken) => Some(taken),
-                None => self.take_other(index, causes),
-            };
+            let (index, causes, slot) = self.active.pop(&mut self.slots, priority)?;
+            if is_plain(slot.flags)
+                && let Some(payload) = slot.payload.take()
+            {
+                let key = slot.key(index);
+                return Some(self.call(key, causes, payload));
+            }
+            let taken = self.take_other(index, causes);
             if taken.is_some() {
                 return taken;
             }
@@ -316,8 +322,8 @@ impl<B: Backend, P> Engine<B, P> {
         }
     }
 
-    /// Takes the event that is next in line off its queue.
-    fn pick(&mut self) -> Option<(u32, Causes)> {
+    /// The priority of which the first event is called next; `None` if none is in this turn.
+    fn pick(&mut self) -> Option<u8> {
         if !self.has_active() {
             return None;
         }
@@ -352,23 +358,7 @@ impl<B: Backend, P> Engine<B, P> {
             None if !turn.restart => turn.direct = Some(priority),
             None => {}
         }
-        self.active.pop(priority)
-    }
-
-    /// Takes a persistent event that has no timeout and is the user's: most of all that is called.
-    #[inline]
-    fn take_plain(&mut self, index: u32, causes: Causes) -> Option<Taken<P>> {
-        const OTHER: Flags = Flags::SIGNAL
-            .union(Flags::FINALIZING)
-            .union(Flags::TIMEOUT)
-            .union(Flags::EXPIRED);
-        let slot = self.slots.get_mut(index);
-        if slot.flags & OTHER.union(Flags::PERSISTENT) != Flags::PERSISTENT {
-            return None;
-        }
-        let payload = slot.payload.take()?;
-        let key = slot.key(index);
-        Some(self.call(key, causes, payload))
+        Some(priority)
     }
 
     /// Takes an event of any kind; one without payload is passed over.
@@ -529,6 +519,17 @@ pub enum Held {
     Nothing,
     /// It has: posted closures, say.
     Work,
+}
+
+/// Whether an event is the user's, persistent, and has no timeout: nothing but its payload has to be looked after when it
+/// is called. Most of all that is called is like that.
+#[inline]
+fn is_plain(flags: Flags) -> bool {
+    const OTHER: Flags = Flags::SIGNAL
+        .union(Flags::FINALIZING)
+        .union(Flags::TIMEOUT)
+        .union(Flags::EXPIRED);
+    flags & OTHER.union(Flags::PERSISTENT) == Flags::PERSISTENT
 }
 
 /// Whether the event gets a new deadline by itself. A signal event does not: libevent's rule.
