@@ -77,6 +77,11 @@ impl<B: Backend, P> Engine<B, P> {
     #[inline]
     pub(crate) fn add_again(&mut self, key: EventKey, now: impl FnOnce() -> Time) -> Result<(), Error> {
         let index = self.slots.find(key)?;
+        let has_timeout = self.slots.get(index).flags.contains(Flags::TIMEOUT);
+        if !has_timeout && self.register_again(index) {
+            self.note_registrations();
+            return Ok(());
+        }
         let timeout = self.remembered_timeout(index);
         self.add_index(index, timeout.map(|timeout| Deadline::After { now: now(), timeout }))
     }
@@ -107,6 +112,7 @@ impl<B: Backend, P> Engine<B, P> {
         self.add_index(index, deadline)
     }
 
+    #[inline(never)]
     fn add_index(&mut self, index: u32, deadline: Option<Deadline>) -> Result<(), Error> {
         let flags = self.slots.get(index).flags;
         if deadline.is_some() {

@@ -114,9 +114,15 @@ impl<B: Backend, P> Engine<B, P> {
     /// To be called where registrations or deadlines may have.
     #[inline]
     pub(super) fn note_added(&mut self) {
-        let maxima = &mut self.maxima;
-        maxima.registrations = maxima.registrations.max(self.inserted);
+        self.note_registrations();
         self.note_deadlines();
+    }
+
+    /// To be called where registrations may have, and deadlines may not.
+    #[inline]
+    pub(super) fn note_registrations(&mut self) {
+        self.maxima.registrations = self.maxima.registrations.max(self.inserted);
+        self.note_memberships();
     }
 
     /// To be called where deadlines may have, and registrations may not.

@@ -548,7 +548,7 @@ fn ends_when_due(flags: Flags) -> bool {
 
 /// One period later. A period of zero counts as a nanosecond, or the event would be due again at once, and for ever.
 fn after(time: Time, period: u64) -> Time {
-    time.saturating_add(Duration::from_nanos(period.max(1)))
+    Time::from_nanos(time.as_nanos().saturating_add(period.max(1)))
 }
 
 /// The next deadline of a periodic event: one period after the last, unless that has passed as well.
