@@ -270,31 +270,24 @@ impl<B: Backend, P> Engine<B, P> {
     pub fn expire(&mut self, now: Time) {
         self.now = Some(now);
         while let Some((index, deadline)) = self.timers.pop_expired(now) {
-            let flags = self.slots.get(index).flags;
-            self.slots.get_mut(index).flags.remove(Flags::TIMED);
+            let slot = self.slots.get_mut(index);
+            let flags = slot.flags;
             if is_periodic(flags) {
-                self.rearm(index, next_in_phase(deadline, self.timeouts[index as usize], now));
-                self.slots.get_mut(index).flags |= Flags::EXPIRED;
-            } else if flags.contains(Flags::INSERTED)
-                && ends_when_due(flags)
-                && self.slots.get(index).activation.causes().is_none()
-            {
-                // Whichever comes first deletes the event. A backend that refuses to forget the descriptor reports it
-                // as stale later, which is harmless.
-                let _ = self.disarm(index);
+                slot.flags |= Flags::EXPIRED;
+                let next = next_in_phase(deadline, self.timeouts[index as usize], now);
+                self.timers.set(index, next);
+            } else {
+                slot.flags.remove(Flags::TIMED);
+                let is_active = slot.activation.causes().is_some();
+                if flags.contains(Flags::INSERTED) && ends_when_due(flags) && !is_active {
+                    // Whichever comes first deletes the event. A backend that refuses to forget the descriptor reports it
+                    // as stale later, which is harmless.
+                    let _ = self.disarm(index);
+                }
             }
             self.push(index, Causes::TIMEOUT);
         }
         self.note_active();
-    }
-
-    fn rearm(&mut self, index: u32, deadline: Time) {
-        self.timers.set(index, deadline);
-        let slot = self.slots.get_mut(index);
-        if !slot.flags.contains(Flags::TIMED) {
-            slot.flags |= Flags::TIMED;
-            self.note_added();
-        }
     }
 
     /// Takes the next event to be called; `None` when this turn is over.
@@ -389,9 +382,8 @@ impl<B: Backend, P> Engine<B, P> {
             let _ = self.unregister(index);
         } else if flags.contains(Flags::EXPIRED) {
             self.slots.get_mut(index).flags.remove(Flags::EXPIRED);
-        } else if is_periodic(flags) && flags & (Flags::IO | Flags::INSERTED) != Flags::IO {
-            // An I/O event that is not added gets no deadline: it would be half added.
-            self.push_back(index, causes);
+        } else if is_periodic(flags) {
+            self.push_back(index, flags, causes);
         }
     }
 
@@ -407,7 +399,11 @@ impl<B: Backend, P> Engine<B, P> {
 
     /// An activation other than by deadline starts the period anew.
     #[inline]
-    fn push_back(&mut self, index: u32, causes: Causes) {
+    fn push_back(&mut self, index: u32, flags: Flags, causes: Causes) {
+        // An I/O event that is not added gets no deadline: it would be half added.
+        if flags & (Flags::IO | Flags::INSERTED) == Flags::IO {
+            return;
+        }
         // The loop's first timeout was set in this very turn, and the clock was not read: the next activity starts it.
         let Some(now) = self.now else { return };
         let period = self.timeouts[index as usize];
@@ -416,13 +412,15 @@ impl<B: Backend, P> Engine<B, P> {
         } else {
             None
         };
-        self.rearm(
-            index,
-            match scheduled {
-                Some(deadline) => next_in_phase(deadline, period, now),
-                None => after(now, period),
-            },
-        );
+        let deadline = match scheduled {
+            Some(deadline) => next_in_phase(deadline, period, now),
+            None => after(now, period),
+        };
+        self.timers.set(index, deadline);
+        if !flags.contains(Flags::TIMED) {
+            self.slots.get_mut(index).flags |= Flags::TIMED;
+            self.note_deadlines();
+        }
     }
 
     /// Ends what [`next_active`](Self::next_active) began. Returns the payload if the event was removed meanwhile: the
@@ -521,8 +519,8 @@ pub enum Held {
     Work,
 }
 
-/// Whether an event is the user's, persistent, and has no timeout: nothing but its payload has to be looked after when it
-/// is called. Most of all that is called is like that.
+/// Whether an event is the user's, persistent, and has no timeout: nothing becomes of it when it is called. Most of all that
+/// is called is like that.
 #[inline]
 fn is_plain(flags: Flags) -> bool {
     const OTHER: Flags = Flags::SIGNAL
