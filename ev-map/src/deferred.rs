@@ -178,6 +178,37 @@ mod tests {
     }
 
     #[test]
+    fn who_joins_loosely_is_withdrawn_or_takes_the_place_of_its_turn() {
+        let mut slots = slots(&[0, 300, 7]);
+        let mut queue = Deferred::new();
+        queue.push_loosely(&mut slots, 300);
+        queue.push_loosely(&mut slots, 300);
+        queue.check_invariants(&slots);
+        assert!(queue.contains(&slots, 300) && !queue.is_empty());
+        assert!(!queue.withdraw(7) && queue.withdraw(300));
+        assert!(!queue.contains(&slots, 300) && queue.is_empty());
+        assert_eq!(queue.pop(&mut slots), None);
+
+        queue.push_loosely(&mut slots, 300);
+        queue.push_loosely(&mut slots, 7);
+        assert!(!queue.withdraw(300), "another one has joined");
+        queue.push(&mut slots, 7);
+        queue.push(&mut slots, 0);
+        queue.check_invariants(&slots);
+        assert!(!queue.withdraw(7), "another one has joined");
+        for fd in [300, 7, 0] {
+            assert!(queue.contains(&slots, fd));
+            assert_eq!(queue.pop(&mut slots), Some(fd));
+            assert!(!queue.contains(&slots, fd));
+        }
+        queue.push_loosely(&mut slots, 0);
+        assert_eq!(queue.pop(&mut slots), Some(0), "not only those that are linked");
+        queue.push_loosely(&mut slots, 0);
+        queue.refill(&mut slots, |_| false);
+        assert!(queue.is_empty());
+    }
+
+    #[test]
     fn refills_by_number() {
         let mut slots = slots(&[9, 0, 300, 7]);
         let mut queue = Deferred::new();
