@@ -1,5 +1,6 @@
 //! The choice among the backends compiled in.
 
+use std::convert::Infallible;
 use std::io;
 use std::time::Duration;
 
@@ -40,69 +41,85 @@ macro_rules! backends {
         /// Each call costs one predictable branch more than a backend of known type.
         #[derive(Debug)]
         #[non_exhaustive]
+        #[repr(u8)]
         pub enum AnyBackend {
             $(
                 #[doc = concat!("`", $name, "`.")]
                 #[cfg $cfg]
                 $variant($backend),
             )*
+            /// Never: so that the choice is a byte of its own, which only an enumeration with variants may have, however few
+            /// backends are compiled in.
+            #[doc(hidden)]
+            None(Infallible),
         }
 
         /// The half of [`AnyBackend`] that sleeps.
         #[derive(Debug)]
         #[non_exhaustive]
+        #[repr(u8)]
+        #[allow(clippy::large_enum_variant, reason = "a loop has one of them")]
         pub enum AnyWaiter {
             $(
                 #[doc = concat!("`", $name, "`.")]
                 #[cfg $cfg]
                 $variant($waiter),
             )*
+            #[doc(hidden)]
+            None(Infallible),
         }
 
-        #[allow(unused_variables, unreachable_patterns, reason = "there may be one backend, or none, to choose from")]
+        #[allow(unused_variables, reason = "there may be no backend to choose from")]
         impl Backend for AnyBackend {
             type Waiter = AnyWaiter;
 
             fn name(&self) -> &'static str {
                 match *self {
                     $(#[cfg $cfg] Self::$variant(ref backend) => backend.name(),)*
+                    Self::None(none) => match none {},
                 }
             }
 
             fn features(&self) -> Features {
                 match *self {
                     $(#[cfg $cfg] Self::$variant(ref backend) => backend.features(),)*
+                    Self::None(none) => match none {},
                 }
             }
 
             fn update(&mut self, change: &Change) -> Result<(), UpdateError> {
                 match *self {
                     $(#[cfg $cfg] Self::$variant(ref mut backend) => backend.update(change),)*
+                    Self::None(none) => match none {},
                 }
             }
 
             /// # Errors
             ///
             /// As the chosen backend's; `InvalidInput` for the waiter of another kind of backend.
+            #[inline]
             fn prepare(&mut self, waiter: &mut AnyWaiter) -> io::Result<()> {
                 match (self, waiter) {
                     $(#[cfg $cfg] (Self::$variant(backend), AnyWaiter::$variant(waiter)) => backend.prepare(waiter),)*
-                    _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "the waiter of another backend")),
+                    _ => Err(foreign_waiter()),
                 }
             }
 
             fn reset(&mut self) -> io::Result<()> {
                 match *self {
                     $(#[cfg $cfg] Self::$variant(ref mut backend) => backend.reset(),)*
+                    Self::None(none) => match none {},
                 }
             }
         }
 
         #[allow(unused_variables, reason = "there may be no backend to choose from")]
         impl Waiter for AnyWaiter {
+            #[inline(always)]
             fn wait(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
                 match *self {
                     $(#[cfg $cfg] Self::$variant(ref mut waiter) => waiter.wait(timeout),)*
+                    Self::None(none) => match none {},
                 }
             }
 
@@ -110,7 +127,24 @@ macro_rules! backends {
             fn next_report(&mut self) -> Option<(Tag, Readiness)> {
                 match *self {
                     $(#[cfg $cfg] Self::$variant(ref mut waiter) => waiter.next_report(),)*
+                    Self::None(none) => match none {},
                 }
+            }
+
+            /// Epoll's reports are gone through as the array that they are, the others' are asked for one by one. There is one
+            /// loop for both, as `each` is in line: where it is more than once, compilers take it out of line.
+            #[cfg(all(feature = "epoll", any(target_os = "linux", target_os = "android")))]
+            #[inline]
+            fn for_each(&mut self, mut each: impl FnMut(Tag, Readiness)) {
+                let (mut array, mut others) = match self {
+                    Self::Epoll(waiter) => (Some(waiter.take_reports()), None),
+                    others => (None, Some(others)),
+                };
+                let next = || match &mut array {
+                    Some(reports) => reports.next(),
+                    None => others.as_mut()?.next_report(),
+                };
+                std::iter::from_fn(next).for_each(|(tag, readiness)| each(tag, readiness));
             }
         }
     };
@@ -141,6 +175,11 @@ backends! {
 
     #[cfg(feature = "sim")]
     "sim": Sim(crate::sim::Sim, crate::sim::SimWaiter);
+}
+
+#[cold]
+fn foreign_waiter() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "the waiter of another backend")
 }
 
 /// The names of the backends compiled in, best first: the order in which [`Config::open`] tries them.

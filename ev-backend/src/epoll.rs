@@ -10,6 +10,7 @@
 //! The kernel keeps everything: an update is one `epoll_ctl`, and the backend remembers nothing of its descriptors.
 
 use std::io;
+use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -252,6 +253,7 @@ impl Backend for Epoll {
         })?)
     }
 
+    #[inline]
     fn prepare(&mut self, waiter: &mut EpollWaiter) -> io::Result<()> {
         if !Arc::ptr_eq(&self.set, &waiter.set) {
             waiter.set = Arc::clone(&self.set);
@@ -266,7 +268,11 @@ impl Backend for Epoll {
 }
 
 impl Waiter for EpollWaiter {
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "part of every turn, and a turn's cost is that of its calls"
+    )]
+    #[inline(always)]
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
         self.taken = 0;
         self.ready = 0;
@@ -287,19 +293,43 @@ impl Waiter for EpollWaiter {
         }
         let event = self.events.get(self.taken)?;
         self.taken += 1;
-        Some((Tag::from_bits(event.data()), readiness(event.events())))
+        Some(report(event))
+    }
+
+    #[inline]
+    fn for_each(&mut self, mut each: impl FnMut(Tag, Readiness)) {
+        for (tag, readiness) in self.take_reports() {
+            each(tag, readiness);
+        }
     }
 }
 
 impl EpollWaiter {
+    /// The reports that have not been taken, all taken at once.
+    #[inline]
+    pub(crate) fn take_reports(&mut self) -> impl Iterator<Item = (Tag, Readiness)> {
+        let first = mem::replace(&mut self.taken, self.ready);
+        self.events[first..self.ready].iter().map(report)
+    }
+
     #[inline]
     fn wait_in_kernel(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
+        if matches!(self.set.timing, Timing::Timer(_)) {
+            return self.wait_counting(timeout);
+        }
+        let epoll = self.set.epoll.as_fd();
+        match timeout {
+            // The older call does for these, and the kernel has less to fetch for it.
+            None => epoll::wait_millis(epoll, &mut self.events, None),
+            Some(Duration::ZERO) => epoll::wait_millis(epoll, &mut self.events, Some(Duration::ZERO)),
+            Some(_) => self.wait_counting(timeout),
+        }
+    }
+
+    #[inline(never)]
+    fn wait_counting(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
         let epoll = self.set.epoll.as_fd();
         match &self.set.timing {
-            // The older call does for these, and the kernel has less to fetch for it.
-            Timing::Nanoseconds if timeout.is_none_or(|timeout| timeout.is_zero()) => {
-                epoll::wait_millis(epoll, &mut self.events, timeout)
-            }
             Timing::Nanoseconds => epoll::wait(epoll, &mut self.events, timeout),
             Timing::Milliseconds => {
                 let timeout = timeout.map(|timeout| timeout.min(LONGEST_MILLISECONDS));
@@ -348,6 +378,11 @@ fn without_timer(events: &mut [Event]) -> usize {
         }
         None => events.len(),
     }
+}
+
+#[inline]
+fn report(event: &Event) -> (Tag, Readiness) {
+    (Tag::from_bits(event.data()), readiness(event.events()))
 }
 
 const fn is_exclusive(registration: Registration) -> bool {

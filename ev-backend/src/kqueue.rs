@@ -247,6 +247,7 @@ impl Backend for Kqueue {
         Ok(())
     }
 
+    #[inline(never)]
     fn prepare(&mut self, waiter: &mut KqueueWaiter) -> io::Result<()> {
         if !Arc::ptr_eq(&self.queue, &waiter.queue) {
             waiter.queue = Arc::clone(&self.queue);
@@ -279,6 +280,7 @@ fn disable_pair(queue: &sys::Kqueue, fd: RawFd) -> io::Result<()> {
 }
 
 impl Waiter for KqueueWaiter {
+    #[inline(never)]
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
         (self.taken, self.ready) = (0, 0);
         let timeout = if self.broken.is_empty() {

@@ -91,6 +91,7 @@ impl Backend for Poll {
         self.table.update(change)
     }
 
+    #[inline(never)]
     fn prepare(&mut self, waiter: &mut PollWaiter) -> io::Result<()> {
         if self.table.hand_over(&mut waiter.snapshot) {
             let entries = waiter.snapshot.entries().iter();
@@ -109,6 +110,7 @@ impl Backend for Poll {
 }
 
 impl Waiter for PollWaiter {
+    #[inline(never)]
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
         self.snapshot.forget();
         let ready = match poll::poll(&mut self.fds, timeout) {

@@ -88,6 +88,7 @@ impl Backend for Select {
         self.table.update(change)
     }
 
+    #[inline(never)]
     fn prepare(&mut self, waiter: &mut SelectWaiter) -> io::Result<()> {
         if self.table.hand_over(&mut waiter.snapshot) {
             waiter.asked.ask(&waiter.snapshot);
@@ -102,6 +103,7 @@ impl Backend for Select {
 }
 
 impl Waiter for SelectWaiter {
+    #[inline(never)]
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
         self.snapshot.forget();
         self.found.copy_from(&self.asked);

@@ -244,7 +244,11 @@ impl<S, B: Backend> fmt::Debug for Context<'_, S, B> {
 impl<S, B: Backend> Reactor<S, B> {
     /// Calls what is active.
     fn dispatch(&mut self, state: &mut S) {
-        self.tick();
+        // Limits that are set meanwhile are the next turn's.
+        let is_timed = self.engine.is_timed();
+        if is_timed {
+            self.tick();
+        }
         while let Some(Taken { fired, payload }) = self.engine.next_active() {
             Call {
                 reactor: self,
@@ -252,7 +256,9 @@ impl<S, B: Backend> Reactor<S, B> {
                 callback: Some(payload),
             }
             .call(state, fired);
-            self.tick();
+            if is_timed {
+                self.tick();
+            }
         }
     }
 

@@ -338,15 +338,13 @@ impl<S, B: Backend> Reactor<S, B> {
         self.clock.now()
     }
 
-    /// Tells the engine the time, if turns are limited in time.
-    #[inline]
+    /// Tells the engine the time; for turns that are limited in time.
     pub(crate) fn tick(&mut self) {
-        if self.engine.is_timed() {
-            let now = self.refresh_now();
-            self.engine.tick(now);
-        }
+        let now = self.refresh_now();
+        self.engine.tick(now);
     }
 
+    #[inline]
     pub(crate) fn begin_turn(&mut self) -> Time {
         self.runs = true;
         self.turn_now = None;

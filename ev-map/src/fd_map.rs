@@ -215,7 +215,7 @@ impl FdMap {
         if registration.interest.is_empty() {
             return Err(MapError::NoInterest);
         }
-        if !self.bring_back(fd, id, registration) {
+        if self.bring_back(fd, id, registration).is_none() {
             self.insert_newcomer(fd, id, registration)?;
         }
         Ok(self.change(fd))
@@ -228,24 +228,26 @@ impl FdMap {
     /// accepted before.
     #[inline]
     pub fn insert_again(&mut self, fd: RawFd, id: u32, registration: Registration) -> bool {
-        let is_back = self.bring_back(fd, id, registration);
-        if is_back {
+        let Some(slot) = self.bring_back(fd, id, registration) else {
+            return false;
+        };
+        let is_told = slot.told == Some(registration) && registration.mode == Mode::Level;
+        if !is_told || !self.deferred.withdraw(fd) {
             self.defer(fd);
         }
-        is_back
+        true
     }
 
     #[inline]
-    fn bring_back(&mut self, fd: RawFd, id: u32, registration: Registration) -> bool {
-        match self.slots.get_mut(fd) {
-            Some(slot) if slot.wanted.is_none() && slot.head.only() == Some(id) => {
-                slot.wanted = Some(registration);
-                self.links.replace(id, Entry::new(fd, registration));
-                self.len += 1;
-                true
-            }
-            _ => false,
+    fn bring_back(&mut self, fd: RawFd, id: u32, registration: Registration) -> Option<&mut Slot> {
+        let slot = self.slots.get_mut(fd)?;
+        if slot.wanted.is_some() || !slot.head.is_only(id) {
+            return None;
         }
+        slot.wanted = Some(registration);
+        self.links.replace(id, Entry::new(fd, registration));
+        self.len += 1;
+        Some(slot)
     }
 
     /// Inserts an event that is not the one that departed from this descriptor.
@@ -283,7 +285,7 @@ impl FdMap {
     #[doc(alias = "evmap_io_del_")]
     pub fn remove(&mut self, id: u32) -> Option<Removed> {
         let fd = self.links.get(id)?.fd;
-        if !self.let_go(fd, id) {
+        if self.let_go(fd, id).is_none() {
             let slot = self.slots.get_mut(fd)?;
             slot.wanted = Some(take_off(&mut self.links, &mut slot.head, id, slot.wanted?));
             self.len -= 1;
@@ -298,23 +300,24 @@ impl FdMap {
     /// event there. Answers whether it was; nothing has changed otherwise.
     #[inline]
     pub fn remove_only(&mut self, fd: RawFd, id: u32) -> bool {
-        let is_gone = self.let_go(fd, id);
-        if is_gone {
-            self.defer(fd);
+        let Some(slot) = self.let_go(fd, id) else {
+            return false;
+        };
+        if !slot.is_linked() {
+            self.deferred.push_loosely(&mut self.slots, fd);
         }
-        is_gone
+        true
     }
 
     #[inline]
-    fn let_go(&mut self, fd: RawFd, id: u32) -> bool {
-        match self.slots.get_mut(fd) {
-            Some(slot) if slot.wanted.is_some() && slot.head.only() == Some(id) => {
-                slot.wanted = None;
-                self.len -= 1;
-                true
-            }
-            _ => false,
+    fn let_go(&mut self, fd: RawFd, id: u32) -> Option<&mut Slot> {
+        let slot = self.slots.get_mut(fd)?;
+        if slot.wanted.is_none() || !slot.head.is_only(id) {
+            return None;
         }
+        slot.wanted = None;
+        self.len -= 1;
+        Some(slot)
     }
 
     /// Takes an event that has departed off its list.
@@ -393,7 +396,7 @@ impl FdMap {
 
     /// Whether `fd` is on the queue of [`defer`](Self::defer): a report about it may be stale for no other reason.
     pub fn is_deferred(&self, fd: RawFd) -> bool {
-        self.slots.get(fd).is_some_and(Slot::is_deferred)
+        self.deferred.contains(&self.slots, fd)
     }
 
     /// Whether any descriptor is on the queue of [`defer`](Self::defer).

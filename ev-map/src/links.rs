@@ -57,6 +57,13 @@ impl Head {
         if self.is_empty() { NIL } else { self.first & !MANY }
     }
 
+    /// Whether `id` is the only member.
+    #[inline]
+    pub(crate) fn is_only(self, id: u32) -> bool {
+        debug_assert!(id < MAX_IDS, "ids of members are");
+        self.first == id
+    }
+
     /// The only member, if there is exactly one.
     #[inline]
     pub(crate) fn only(self) -> Option<u32> {

@@ -58,7 +58,9 @@ impl Slot {
         wanted: None,
     };
 
-    pub(crate) fn is_deferred(&self) -> bool {
+    /// Whether it is linked into the queue of deferred changes.
+    #[inline]
+    pub(crate) fn is_linked(&self) -> bool {
         self.next_deferred != NOT_DEFERRED
     }
 }

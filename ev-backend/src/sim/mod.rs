@@ -181,6 +181,7 @@ impl Backend for Sim {
     }
 
     /// Does nothing: a wait sees every update, also one that another thread makes meanwhile.
+    #[inline(never)]
     fn prepare(&mut self, _waiter: &mut SimWaiter) -> io::Result<()> {
         Ok(())
     }
@@ -197,6 +198,7 @@ impl Waiter for SimWaiter {
     /// # Errors
     ///
     /// [`Stalled`], inside an [`io::Error`]; what [`Script::fail_wait`] asked for; the errors of the backend beneath.
+    #[inline(never)]
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
         self.reports.clear();
         match self.wait_for_reports(timeout) {

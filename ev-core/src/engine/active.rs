@@ -6,15 +6,22 @@
 //! later      …                    moved to their queues when the next turn begins
 //! ```
 //!
+//! Whether and why an event is active, its [`Activation`], is part of the event's slot: most of what is done with an event
+//! has to know, and finds it there. The links are an array of their own.
+//!
 //! Invariants:
-//! 1. An event is in at most one queue, as its node's `state` says: in that of its priority, or in `later`.
-//! 2. A queue's nodes are linked both ways, in the order of activation. The `next` of a tail is
+//! 1. An event is in at most one queue, as the `state` of its activation says: in that of its priority, or in `later`.
+//! 2. A queue's events are linked both ways, in the order of activation. The `next` of a tail is
 //!    `NIL`; the `prev` of a head and the `tail` of an empty queue mean nothing.
 //! 3. `len` is the number of events in all queues, `later` included.
 //! 4. An internal event is in no queue. If it has causes, `internal` is set.
 
-use super::Causes;
+use std::collections::TryReserveError;
 
+use super::Causes;
+use super::slots::{Slot, Slots};
+
+/// No event: there is no such slot.
 const NIL: u32 = u32::MAX;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -28,13 +35,68 @@ enum State {
     Internal,
 }
 
+/// Whether and why an event is active.
 #[derive(Clone, Copy)]
-struct Node {
-    prev: u32,
-    next: u32,
+pub(crate) struct Activation {
     causes: Causes,
     state: State,
     priority: u8,
+}
+
+impl Activation {
+    /// That of an event that was never active.
+    pub(crate) const NEW: Self = Self {
+        causes: Causes::empty(),
+        state: State::Idle,
+        priority: 0,
+    };
+
+    /// Declares the event to be one of the library's own.
+    pub(crate) fn set_internal(&mut self) {
+        self.state = State::Internal;
+        // Those of the event that was in the slot before.
+        self.causes = Causes::empty();
+    }
+
+    #[inline]
+    pub(crate) fn priority(self) -> u8 {
+        self.priority
+    }
+
+    /// Sets the priority of an event that is not in this turn's queues.
+    #[inline]
+    pub(crate) fn set_priority(&mut self, priority: u8) {
+        debug_assert!(!self.is_in_turn(), "its queue is that of its priority");
+        self.priority = priority;
+    }
+
+    /// The causes of an active event, `None` for one that is not.
+    #[inline]
+    pub(crate) fn causes(self) -> Option<Causes> {
+        matches!(self.state, State::InTurn | State::Later).then_some(self.causes)
+    }
+
+    /// Whether the event is on the queue of its priority: active, and not only from the next turn on.
+    pub(crate) fn is_in_turn(self) -> bool {
+        self.state == State::InTurn
+    }
+
+    /// Takes causes away from an event, which stays active even if none is left.
+    pub(crate) fn take_back(&mut self, causes: Causes) {
+        self.causes -= causes;
+    }
+
+    /// Whether this internal event was active, which it is not any more.
+    pub(crate) fn take_internal(&mut self) -> bool {
+        !std::mem::take(&mut self.causes).is_empty()
+    }
+}
+
+/// The neighbours of an event in its queue.
+#[derive(Clone, Copy)]
+struct Links {
+    prev: u32,
+    next: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -48,7 +110,7 @@ const EMPTY: Queue = Queue { head: NIL, tail: NIL };
 pub(crate) struct ActiveQueues {
     queues: Vec<Queue>,
     later: Queue,
-    nodes: Vec<Node>,
+    links: Vec<Links>,
     len: usize,
     internal: bool,
 }
@@ -64,35 +126,37 @@ pub(crate) enum Pushed {
 
 impl Queue {
     #[inline]
-    fn push(&mut self, nodes: &mut [Node], id: u32) {
+    fn push(&mut self, links: &mut [Links], id: u32) {
+        links[id as usize] = Links {
+            prev: self.tail,
+            next: NIL,
+        };
         if self.head == NIL {
             self.head = id;
         } else {
-            nodes[self.tail as usize].next = id;
-            nodes[id as usize].prev = self.tail;
+            links[self.tail as usize].next = id;
         }
-        nodes[id as usize].next = NIL;
         self.tail = id;
     }
 
-    fn unlink(&mut self, nodes: &mut [Node], id: u32) {
-        let Node { prev, next, .. } = nodes[id as usize];
+    fn unlink(&mut self, links: &mut [Links], id: u32) {
+        let Links { prev, next } = links[id as usize];
         let is_last = self.tail == id;
         if self.head == id {
             self.head = next;
         } else {
-            nodes[prev as usize].next = next;
+            links[prev as usize].next = next;
         }
         if is_last {
             self.tail = prev;
         } else {
-            nodes[next as usize].prev = prev;
+            links[next as usize].prev = prev;
         }
     }
 
-    fn iter(self, nodes: &[Node]) -> impl Iterator<Item = u32> + '_ {
+    fn iter(self, links: &[Links]) -> impl Iterator<Item = u32> + '_ {
         let linked = |id: u32| (id != NIL).then_some(id);
-        std::iter::successors(linked(self.head), move |&id| linked(nodes[id as usize].next))
+        std::iter::successors(linked(self.head), move |&id| linked(links[id as usize].next))
     }
 }
 
@@ -101,7 +165,7 @@ impl ActiveQueues {
         Self {
             queues: vec![EMPTY; usize::from(priorities)],
             later: EMPTY,
-            nodes: Vec::new(),
+            links: Vec::new(),
             len: 0,
             internal: false,
         }
@@ -119,34 +183,19 @@ impl ActiveQueues {
 
     /// Makes sure that activating `id` needs no memory.
     #[inline]
-    pub(crate) fn try_reserve(&mut self, id: u32) -> Result<(), std::collections::TryReserveError> {
-        if (id as usize) < self.nodes.len() {
+    pub(crate) fn try_reserve(&mut self, id: u32) -> Result<(), TryReserveError> {
+        if (id as usize) < self.links.len() {
             return Ok(());
         }
         self.try_grow(id)
     }
 
     #[cold]
-    fn try_grow(&mut self, id: u32) -> Result<(), std::collections::TryReserveError> {
-        const DETACHED: Node = Node {
-            prev: NIL,
-            next: NIL,
-            causes: Causes::empty(),
-            state: State::Idle,
-            priority: 0,
-        };
+    fn try_grow(&mut self, id: u32) -> Result<(), TryReserveError> {
         let needed = id as usize + 1;
-        self.nodes.try_reserve(needed - self.nodes.len())?;
-        self.nodes.resize(needed, DETACHED);
+        self.links.try_reserve(needed - self.links.len())?;
+        self.links.resize(needed, Links { prev: NIL, next: NIL });
         Ok(())
-    }
-
-    /// Declares an event to be one of the library's own.
-    pub(crate) fn set_internal(&mut self, id: u32) {
-        let node = &mut self.nodes[id as usize];
-        node.state = State::Internal;
-        // Those of the event that had the index before.
-        node.causes = Causes::empty();
     }
 
     /// The number of active events, without internal ones.
@@ -166,29 +215,6 @@ impl ActiveQueues {
         self.internal
     }
 
-    #[inline]
-    pub(crate) fn priority(&self, id: u32) -> u8 {
-        self.nodes[id as usize].priority
-    }
-
-    /// Sets the priority of an event that is not in this turn's queues.
-    pub(crate) fn set_priority(&mut self, id: u32, priority: u8) {
-        debug_assert!(!self.is_in_turn(id), "its queue is that of its priority");
-        self.nodes[id as usize].priority = priority;
-    }
-
-    /// The causes of an active event, `None` for one that is not.
-    #[inline]
-    pub(crate) fn causes(&self, id: u32) -> Option<Causes> {
-        let node = &self.nodes[id as usize];
-        matches!(node.state, State::InTurn | State::Later).then_some(node.causes)
-    }
-
-    /// Whether an event is on the queue of its priority: active, and not only from the next turn on.
-    pub(crate) fn is_in_turn(&self, id: u32) -> bool {
-        self.nodes[id as usize].state == State::InTurn
-    }
-
     /// Whether any event of that priority is active.
     #[inline]
     pub(crate) fn has(&self, priority: u8) -> bool {
@@ -196,29 +222,30 @@ impl ActiveQueues {
     }
 
     /// Puts an event at the end of its priority's queue. One that waits for the next turn is promoted.
-    #[inline]
-    pub(crate) fn push(&mut self, id: u32, causes: Causes) -> Pushed {
-        let node = &mut self.nodes[id as usize];
-        if node.state != State::Idle {
-            return self.push_again(id, causes);
+    #[expect(clippy::inline_always, reason = "part of every report")]
+    #[inline(always)]
+    pub(crate) fn push<P>(&mut self, slots: &mut Slots<P>, id: u32, causes: Causes) -> Pushed {
+        let event = &mut slots.get_mut(id).activation;
+        if event.state != State::Idle {
+            return self.push_again(slots, id, causes);
         }
-        node.state = State::InTurn;
-        node.causes = causes;
-        self.queues[usize::from(node.priority)].push(&mut self.nodes, id);
+        event.state = State::InTurn;
+        event.causes = causes;
+        self.queues[usize::from(event.priority)].push(&mut self.links, id);
         self.len += 1;
         Pushed::Queued
     }
 
     #[cold]
-    fn push_again(&mut self, id: u32, causes: Causes) -> Pushed {
-        let node = &mut self.nodes[id as usize];
-        node.causes |= causes;
-        match node.state {
+    fn push_again<P>(&mut self, slots: &mut Slots<P>, id: u32, causes: Causes) -> Pushed {
+        let event = &mut slots.get_mut(id).activation;
+        event.causes |= causes;
+        match event.state {
             State::Later => {
-                node.state = State::InTurn;
-                let queue = &mut self.queues[usize::from(node.priority)];
-                self.later.unlink(&mut self.nodes, id);
-                queue.push(&mut self.nodes, id);
+                event.state = State::InTurn;
+                let queue = &mut self.queues[usize::from(event.priority)];
+                self.later.unlink(&mut self.links, id);
+                queue.push(&mut self.links, id);
                 return Pushed::Queued;
             }
             State::Internal => self.internal = true,
@@ -228,67 +255,61 @@ impl ActiveQueues {
     }
 
     /// Puts an event on the queue of the next turn; only adds the causes if it is active in any way.
-    pub(crate) fn push_later(&mut self, id: u32, causes: Causes) -> Pushed {
-        let node = &mut self.nodes[id as usize];
-        if node.state != State::Idle {
-            node.causes |= causes;
+    pub(crate) fn push_later<P>(&mut self, slots: &mut Slots<P>, id: u32, causes: Causes) -> Pushed {
+        let event = &mut slots.get_mut(id).activation;
+        if event.state != State::Idle {
+            event.causes |= causes;
             return Pushed::Merged;
         }
-        node.state = State::Later;
-        node.causes = causes;
-        self.later.push(&mut self.nodes, id);
+        event.state = State::Later;
+        event.causes = causes;
+        self.later.push(&mut self.links, id);
         self.len += 1;
         Pushed::Queued
     }
 
     /// Takes an event out, wherever it is. `None` if it was not active.
     #[inline]
-    pub(crate) fn remove(&mut self, id: u32) -> Option<Causes> {
-        let causes = self.causes(id)?;
-        let node = &mut self.nodes[id as usize];
-        let queue = match node.state {
+    pub(crate) fn remove<P>(&mut self, slots: &mut Slots<P>, id: u32) -> Option<Causes> {
+        let event = &mut slots.get_mut(id).activation;
+        let causes = event.causes()?;
+        let queue = match event.state {
             State::Later => &mut self.later,
-            _ => &mut self.queues[usize::from(node.priority)],
+            _ => &mut self.queues[usize::from(event.priority)],
         };
-        node.state = State::Idle;
-        queue.unlink(&mut self.nodes, id);
+        event.state = State::Idle;
+        queue.unlink(&mut self.links, id);
         self.len -= 1;
         Some(causes)
     }
 
-    /// Takes causes away from an event, which stays active even if none is left.
-    pub(crate) fn take_back(&mut self, id: u32, causes: Causes) {
-        self.nodes[id as usize].causes -= causes;
-    }
-
-    /// Takes the first event of a priority out.
+    /// Takes the first event of a priority out, and leads to its slot.
     #[inline]
-    pub(crate) fn pop(&mut self, priority: u8) -> Option<(u32, Causes)> {
+    pub(crate) fn pop<'a, P>(
+        &mut self,
+        slots: &'a mut Slots<P>,
+        priority: u8,
+    ) -> Option<(u32, Causes, &'a mut Slot<P>)> {
         let queue = self.queues.get_mut(usize::from(priority))?;
         let id = queue.head;
-        // There is no node `NIL`.
-        let node = self.nodes.get_mut(id as usize)?;
-        node.state = State::Idle;
-        queue.head = node.next;
+        // There is no slot `NIL`.
+        let slot = slots.at(id)?;
+        slot.activation.state = State::Idle;
+        queue.head = self.links[id as usize].next;
         self.len -= 1;
-        Some((id, node.causes))
+        Some((id, slot.activation.causes, slot))
     }
 
-    /// Whether any internal event was active. Which ones is then told by [`take_internal`](Self::take_internal).
+    /// Whether any internal event was active. Which ones is then told by [`Activation::take_internal`].
     #[inline]
     pub(crate) fn begin_internal(&mut self) -> bool {
         std::mem::take(&mut self.internal)
     }
 
-    /// Whether that internal event was active, which it is not any more.
-    pub(crate) fn take_internal(&mut self, id: u32) -> bool {
-        !std::mem::take(&mut self.nodes[id as usize].causes).is_empty()
-    }
-
     /// The active events, the most urgent first and in the order of activation; those of the next turn come last.
     pub(crate) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         let queues = self.queues.iter().chain(std::iter::once(&self.later));
-        queues.flat_map(|queue| queue.iter(&self.nodes))
+        queues.flat_map(|queue| queue.iter(&self.links))
     }
 
     /// The most urgent priority that has an active event.
@@ -302,44 +323,45 @@ impl ActiveQueues {
 
     /// Moves the events of the next turn to the queues of their priorities, in order, and tells of each.
     #[inline]
-    pub(crate) fn promote_later(&mut self, mut promoted: impl FnMut(u32)) {
-        while let Some(node) = self.nodes.get_mut(self.later.head as usize) {
-            let id = std::mem::replace(&mut self.later.head, node.next);
-            node.state = State::InTurn;
-            self.queues[usize::from(node.priority)].push(&mut self.nodes, id);
-            promoted(id);
+    pub(crate) fn promote_later<P>(&mut self, slots: &mut Slots<P>, mut promoted: impl FnMut(u32, &Slot<P>)) {
+        while self.later.head != NIL {
+            let id = self.later.head;
+            let event = &mut slots.get_mut(id).activation;
+            self.later.head = self.links[id as usize].next;
+            event.state = State::InTurn;
+            self.queues[usize::from(event.priority)].push(&mut self.links, id);
+            promoted(id, slots.get(id));
         }
     }
 
-    /// Checks the module's invariants.
+    /// Checks the module's invariants for the events with these ids.
     #[cfg(test)]
-    pub(crate) fn check_invariants(&self) {
+    pub(crate) fn check_invariants<P>(&self, slots: &Slots<P>, ids: std::ops::Range<u32>) {
         let mut seen = 0;
         let in_turn = (0..).zip(&self.queues).map(|(priority, queue)| (Some(priority), queue));
         for (priority, queue) in in_turn.chain(std::iter::once((None, &self.later))) {
             let mut prev = None;
-            for id in queue.iter(&self.nodes) {
-                let node = self.nodes[id as usize];
+            for id in queue.iter(&self.links) {
+                let event = slots.get(id).activation;
                 match priority {
                     Some(priority) => {
-                        assert!(node.state == State::InTurn, "1: a node says where it is");
-                        assert_eq!(node.priority, priority, "1: it is in the queue of its priority");
+                        assert!(event.state == State::InTurn, "1: an event says where it is");
+                        assert_eq!(event.priority, priority, "1: it is in the queue of its priority");
                     }
-                    None => assert!(node.state == State::Later, "1: a node says where it is"),
+                    None => assert!(event.state == State::Later, "1: an event says where it is"),
                 }
                 if let Some(prev) = prev.replace(id) {
-                    assert_eq!(node.prev, prev, "2: links go both ways");
+                    assert_eq!(self.links[id as usize].prev, prev, "2: links go both ways");
                 }
                 seen += 1;
             }
             if let Some(last) = prev {
-                assert_eq!(queue.tail, last, "2: the tail is the last node");
+                assert_eq!(queue.tail, last, "2: the tail is the last event");
             }
         }
         assert_eq!(seen, self.len, "3: len counts all queues");
-        let nodes = self.nodes.iter();
-        let named = nodes.filter(|node| matches!(node.state, State::InTurn | State::Later));
-        assert_eq!(named.count(), self.len, "1: a node that names a queue is in it");
+        let named = ids.filter(|&id| slots.get(id).activation.causes().is_some());
+        assert_eq!(named.count(), self.len, "1: an event that names a queue is in it");
     }
 }
 
@@ -347,15 +369,29 @@ impl ActiveQueues {
 mod tests {
     use std::collections::VecDeque;
 
+    use ev_backend::{Interest, Mode};
     use proptest::prelude::*;
 
+    use super::super::slots::Flags;
     use super::*;
 
     const PRIORITIES: u8 = 3;
+    const EVENTS: u32 = 10;
 
-    fn drain(active: &mut ActiveQueues) -> Vec<u32> {
+    fn some() -> (ActiveQueues, Slots<()>) {
+        let mut active = ActiveQueues::new(PRIORITIES);
+        let mut slots = Slots::new();
+        for _ in 0..EVENTS {
+            let index = slots.reserve().unwrap();
+            active.try_reserve(index).unwrap();
+            slots.occupy(index, 0, Flags::empty(), Interest::empty(), Mode::Level);
+        }
+        (active, slots)
+    }
+
+    fn drain(active: &mut ActiveQueues, slots: &mut Slots<()>) -> Vec<u32> {
         std::iter::from_fn(|| {
-            let (id, _) = active.pop(active.most_urgent()?)?;
+            let (id, _, _) = active.pop(slots, active.most_urgent()?)?;
             Some(id)
         })
         .collect()
@@ -363,33 +399,35 @@ mod tests {
 
     #[test]
     fn urgent_first_then_in_order_of_activation() {
-        let mut active = ActiveQueues::new(PRIORITIES);
-        active.try_reserve(9).unwrap();
+        let (mut active, mut slots) = some();
         for (id, priority) in [(1, 2), (2, 0), (3, 2), (4, 0), (5, 1)] {
-            active.set_priority(id, priority);
-            assert_eq!(active.push(id, Causes::READ), Pushed::Queued);
+            slots.get_mut(id).activation.set_priority(priority);
+            assert_eq!(active.push(&mut slots, id, Causes::READ), Pushed::Queued);
         }
-        assert_eq!(active.push(1, Causes::WRITE), Pushed::Merged);
-        assert_eq!(active.causes(1), Some(Causes::READ | Causes::WRITE));
-        active.check_invariants();
-        assert_eq!(drain(&mut active), [2, 4, 5, 1, 3]);
+        assert_eq!(active.push(&mut slots, 1, Causes::WRITE), Pushed::Merged);
+        assert_eq!(slots.get_mut(1).activation.causes(), Some(Causes::READ | Causes::WRITE));
+        active.check_invariants(&slots, 0..EVENTS);
+        assert_eq!(drain(&mut active, &mut slots), [2, 4, 5, 1, 3]);
     }
 
     #[test]
     fn later_waits_for_promotion() {
-        let mut active = ActiveQueues::new(PRIORITIES);
-        active.try_reserve(9).unwrap();
-        active.push_later(1, Causes::READ);
-        active.push_later(2, Causes::READ);
-        active.push_later(3, Causes::READ);
+        let (mut active, mut slots) = some();
+        active.push_later(&mut slots, 1, Causes::READ);
+        active.push_later(&mut slots, 2, Causes::READ);
+        active.push_later(&mut slots, 3, Causes::READ);
         assert_eq!((active.most_urgent(), active.len()), (None, 3));
-        assert_eq!(active.push(2, Causes::WRITE), Pushed::Queued, "activated now: promoted");
+        assert_eq!(
+            active.push(&mut slots, 2, Causes::WRITE),
+            Pushed::Queued,
+            "activated now: promoted"
+        );
         assert_eq!(active.iter().collect::<Vec<_>>(), [2, 1, 3]);
         let mut promoted = vec![];
-        active.promote_later(|id| promoted.push(id));
+        active.promote_later(&mut slots, |id, _| promoted.push(id));
         assert_eq!(promoted, [1, 3]);
-        active.check_invariants();
-        assert_eq!(drain(&mut active), [2, 1, 3]);
+        active.check_invariants(&slots, 0..EVENTS);
+        assert_eq!(drain(&mut active, &mut slots), [2, 1, 3]);
     }
 
     #[derive(Clone, Debug)]
@@ -413,8 +451,7 @@ mod tests {
     proptest! {
         #[test]
         fn behaves_as_plain_queues(ops in ops()) {
-            let mut active = ActiveQueues::new(PRIORITIES);
-            active.try_reserve(8).unwrap();
+            let (mut active, mut slots) = some();
             let mut model: Vec<VecDeque<u32>> = vec![VecDeque::new(); 4];
             for op in ops {
                 let holds = |queue: &VecDeque<u32>, id| queue.contains(&id);
@@ -424,60 +461,61 @@ mod tests {
                         if !in_turn {
                             model[3].retain(|&other| other != id);
                             model[usize::from(priority)].push_back(id);
-                            active.set_priority(id, priority);
+                            slots.get_mut(id).activation.set_priority(priority);
                         }
-                        let pushed = active.push(id, Causes::READ);
+                        let pushed = active.push(&mut slots, id, Causes::READ);
                         prop_assert_eq!(pushed == Pushed::Merged, in_turn);
                     }
                     Op::Later(id) => {
                         if !model.iter().any(|queue| holds(queue, id)) {
                             model[3].push_back(id);
                         }
-                        active.push_later(id, Causes::READ);
+                        active.push_later(&mut slots, id, Causes::READ);
                     }
                     Op::Remove(id) => {
                         let held = model.iter().any(|queue| holds(queue, id));
                         for queue in &mut model {
                             queue.retain(|&other| other != id);
                         }
-                        prop_assert_eq!(active.remove(id).is_some(), held);
+                        prop_assert_eq!(active.remove(&mut slots, id).is_some(), held);
                     }
                     Op::Promote => {
                         let mut promoted = vec![];
-                        active.promote_later(|id| promoted.push(id));
+                        active.promote_later(&mut slots, |id, _| promoted.push(id));
                         prop_assert_eq!(std::mem::take(&mut model[3]), promoted.clone());
                         for id in promoted {
-                            model[usize::from(active.priority(id))].push_back(id);
+                            model[usize::from(slots.get_mut(id).activation.priority())].push_back(id);
                         }
                     }
                 }
-                active.check_invariants();
+                active.check_invariants(&slots, 0..EVENTS);
                 prop_assert_eq!(active.len(), model.iter().map(VecDeque::len).sum::<usize>());
             }
             let expected: Vec<u32> = model[..3].iter().flatten().copied().collect();
-            prop_assert_eq!(drain(&mut active), expected);
+            prop_assert_eq!(drain(&mut active, &mut slots), expected);
         }
     }
 
     #[test]
     fn an_internal_event_inherits_no_causes() {
-        let mut active = ActiveQueues::new(PRIORITIES);
-        active.try_reserve(1).unwrap();
-        active.push(1, Causes::READ);
-        assert_eq!(drain(&mut active), [1]);
-        active.set_internal(1);
-        assert!(!active.take_internal(1));
+        let (mut active, mut slots) = some();
+        active.push(&mut slots, 1, Causes::READ);
+        assert_eq!(drain(&mut active, &mut slots), [1]);
+        slots.get_mut(1).activation.set_internal();
+        assert!(!slots.get_mut(1).activation.take_internal());
     }
 
     #[test]
     fn internal_events_are_not_queued() {
-        let mut active = ActiveQueues::new(PRIORITIES);
-        active.try_reserve(1).unwrap();
-        active.set_internal(1);
-        assert_eq!(active.push(1, Causes::READ), Pushed::Merged);
-        assert_eq!((active.len(), active.most_urgent(), active.causes(1)), (0, None, None));
+        let (mut active, mut slots) = some();
+        slots.get_mut(1).activation.set_internal();
+        assert_eq!(active.push(&mut slots, 1, Causes::READ), Pushed::Merged);
+        assert_eq!(
+            (active.len(), active.most_urgent(), slots.get_mut(1).activation.causes()),
+            (0, None, None)
+        );
         assert!(active.has_internal());
-        assert!(active.begin_internal() && active.take_internal(1));
-        assert!(!active.has_internal() && !active.begin_internal() && !active.take_internal(1));
+        assert!(active.begin_internal() && slots.get_mut(1).activation.take_internal());
+        assert!(!active.has_internal() && !active.begin_internal() && !slots.get_mut(1).activation.take_internal());
     }
 }

@@ -44,8 +44,8 @@ impl<B: Backend, P> Engine<B, P> {
             self.timeouts[index as usize] = nanoseconds(timeout);
             flags |= Flags::TIMEOUT;
         }
-        self.slots.occupy(index, target, flags, interest, spec.mode);
-        self.active.set_priority(index, priority);
+        let slot = self.slots.occupy(index, target, flags, interest, spec.mode);
+        slot.activation.set_priority(priority);
         Ok(())
     }
 
@@ -77,6 +77,11 @@ impl<B: Backend, P> Engine<B, P> {
     #[inline]
     pub(crate) fn add_again(&mut self, key: EventKey, now: impl FnOnce() -> Time) -> Result<(), Error> {
         let index = self.slots.find(key)?;
+        let has_timeout = self.slots.get(index).flags.contains(Flags::TIMEOUT);
+        if !has_timeout && self.register_again(index) {
+            self.note_registrations();
+            return Ok(());
+        }
         let timeout = self.remembered_timeout(index);
         self.add_index(index, timeout.map(|timeout| Deadline::After { now: now(), timeout }))
     }
@@ -107,6 +112,7 @@ impl<B: Backend, P> Engine<B, P> {
         self.add_index(index, deadline)
     }
 
+    #[inline(never)]
     fn add_index(&mut self, index: u32, deadline: Option<Deadline>) -> Result<(), Error> {
         let flags = self.slots.get(index).flags;
         if deadline.is_some() {
@@ -208,7 +214,7 @@ impl<B: Backend, P> Engine<B, P> {
     /// [`Error::Stale`].
     pub fn activate_later(&mut self, key: EventKey, causes: Causes) -> Result<(), Error> {
         let index = self.slots.find(key)?;
-        self.active.push_later(index, causes);
+        self.active.push_later(&mut self.slots, index, causes);
         self.note_active();
         Ok(())
     }
@@ -266,10 +272,11 @@ impl<B: Backend, P> Engine<B, P> {
     pub fn set_priority(&mut self, key: EventKey, priority: u8) -> Result<(), Error> {
         let index = self.slots.find(key)?;
         let priority = self.check_priority(Some(priority))?;
-        if self.active.is_in_turn(index) {
+        let activation = &mut self.slots.get_mut(index).activation;
+        if activation.is_in_turn() {
             return Err(Error::Active);
         }
-        self.active.set_priority(index, priority);
+        activation.set_priority(priority);
         Ok(())
     }
 
@@ -369,11 +376,12 @@ impl<B: Backend, P> Engine<B, P> {
     /// Takes back an activation by the deadline that is about to be replaced; what else the event is active for stays.
     #[inline]
     pub(super) fn take_back_timeout(&mut self, index: u32) {
-        match self.active.causes(index) {
+        let slot = self.slots.get_mut(index);
+        match slot.activation.causes() {
             Some(Causes::TIMEOUT) => self.deactivate(index),
             Some(_) => {
-                self.active.take_back(index, Causes::TIMEOUT);
-                self.slots.get_mut(index).flags.remove(Flags::EXPIRED);
+                slot.activation.take_back(Causes::TIMEOUT);
+                slot.flags.remove(Flags::EXPIRED);
             }
             None => {}
         }
@@ -398,7 +406,7 @@ impl<B: Backend, P> Engine<B, P> {
 
     #[inline]
     pub(super) fn deactivate(&mut self, index: u32) {
-        if self.active.remove(index).is_some() {
+        if self.active.remove(&mut self.slots, index).is_some() {
             self.slots.get_mut(index).flags.remove(Flags::EXPIRED);
         }
     }

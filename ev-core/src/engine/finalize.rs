@@ -48,14 +48,15 @@ impl<B: Backend, P> Engine<B, P> {
     #[doc(alias = "event_deferred_cb_schedule_")]
     pub fn defer_event(&mut self, key: EventKey) -> Result<(), Error> {
         let index = self.slots.find(key)?;
-        self.slots.get_mut(index).flags |= Flags::DEFERRED;
-        if self.active.causes(index).is_some() {
+        let slot = self.slots.get_mut(index);
+        slot.flags |= Flags::DEFERRED;
+        if slot.activation.causes().is_some() {
             return Ok(());
         }
         if self.run.takes_deferred() {
             self.push(index, Causes::empty());
         } else {
-            let pushed = self.active.push_later(index, Causes::empty());
+            let pushed = self.active.push_later(&mut self.slots, index, Causes::empty());
             debug_assert_eq!(pushed, Pushed::Queued, "it was not active");
         }
         self.note_active();

@@ -114,9 +114,15 @@ impl<B: Backend, P> Engine<B, P> {
     /// To be called where registrations or deadlines may have.
     #[inline]
     pub(super) fn note_added(&mut self) {
-        let maxima = &mut self.maxima;
-        maxima.registrations = maxima.registrations.max(self.inserted);
+        self.note_registrations();
         self.note_deadlines();
+    }
+
+    /// To be called where registrations may have, and deadlines may not.
+    #[inline]
+    pub(super) fn note_registrations(&mut self) {
+        self.maxima.registrations = self.maxima.registrations.max(self.inserted);
+        self.note_memberships();
     }
 
     /// To be called where deadlines may have, and registrations may not.
@@ -164,11 +170,11 @@ impl<B: Backend, P> Engine<B, P> {
             target: target_of(slot),
             mode: slot.mode,
             persistence: persistence_of(slot.flags),
-            priority: self.active.priority(index),
+            priority: slot.activation.priority(),
             timeout: self.remembered_timeout(index),
             is_registered: slot.flags.contains(SlotFlags::INSERTED),
             deadline: self.timers.deadline(index),
-            active: self.active.causes(index),
+            active: slot.activation.causes(),
             is_running: self.running == Some(key),
         })
     }

@@ -17,14 +17,14 @@ impl<B: Backend, P> Engine<B, P> {
     pub(super) fn run_internals(&mut self) {
         #[cfg(feature = "threads")]
         if let Some((waker, event)) = &self.waker
-            && self.active.take_internal(*event)
+            && self.slots.get_mut(*event).activation.take_internal()
         {
             // A notifier that cannot be read has nothing to drain.
             let _ = waker.notifier().drain();
         }
         #[cfg(feature = "signals")]
         if let Some(event) = self.signals.receiver_event()
-            && self.active.take_internal(event)
+            && self.slots.get_mut(event).activation.take_internal()
         {
             self.deliver_signals();
         }
@@ -67,7 +67,7 @@ impl<B: Backend, P> Engine<B, P> {
             self.slots.vacate(index);
             return Err(error);
         }
-        self.active.set_internal(index);
+        self.slots.get_mut(index).activation.set_internal();
         self.internal += 1;
         Ok(index)
     }

@@ -6,7 +6,7 @@ use std::os::fd::RawFd;
 use ev_backend::{Backend, Change, Features, Readiness, Tag, Waiter};
 use ev_map::{FdMap, Matched};
 
-use super::active::{ActiveQueues, Pushed};
+use super::active::Pushed;
 use super::slots::Flags;
 use super::{Causes, Engine};
 use crate::Error;
@@ -93,13 +93,23 @@ impl<B: Backend, P> Engine<B, P> {
     /// The kernel's, when its set has to be rebuilt because a descriptor that was closed without being deleted goes on
     /// reporting, and cannot be.
     pub fn harvest(&mut self, waiter: &mut B::Waiter) -> io::Result<()> {
-        let Self { fds, active, stale, .. } = self;
+        let Self {
+            fds,
+            slots,
+            active,
+            stale,
+            ..
+        } = self;
         let mut first_stale = None;
         let mut again = false;
         waiter.for_each(|tag, readiness| {
             if let Some((index, hit)) = fds.matching_only(tag, readiness) {
-                active.push(index, hit.into());
-            } else if report_to_several(fds, active, tag, readiness) == Matched::Stale && !fds.is_deferred(tag.fd()) {
+                active.push(slots, index, hit.into());
+            } else if report_to_several(fds, tag, readiness, |index, hit| {
+                active.push(slots, index, hit.into());
+            }) == Matched::Stale
+                && !fds.is_deferred(tag.fd())
+            {
                 again |= *stale == Some(tag);
                 first_stale = first_stale.or(Some(tag));
             }
@@ -140,16 +150,14 @@ impl<B: Backend, P> Engine<B, P> {
     /// Puts an event at the end of its queue, and notices when that is more urgent than what is being processed. What is
     /// found before a turn has chosen its priority, ready descriptors and delivered signals, need not be noticed.
     pub(super) fn push(&mut self, index: u32, causes: Causes) {
-        if self.active.push(index, causes) == Pushed::Queued {
-            self.run.notice(self.active.priority(index));
+        if self.active.push(&mut self.slots, index, causes) == Pushed::Queued {
+            self.run.notice(self.slots.get(index).activation.priority());
         }
     }
 }
 
 /// Makes the events active that a report concerns, where it is not just one.
 #[inline(never)]
-fn report_to_several(fds: &FdMap, active: &mut ActiveQueues, tag: Tag, readiness: Readiness) -> Matched {
-    fds.matching(tag, readiness, |index, hit| {
-        active.push(index, hit.into());
-    })
+fn report_to_several(fds: &FdMap, tag: Tag, readiness: Readiness, each: impl FnMut(u32, Readiness)) -> Matched {
+    fds.matching(tag, readiness, each)
 }

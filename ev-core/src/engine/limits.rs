@@ -107,26 +107,17 @@ impl Allowance {
         self.passed_over = Self::new(self.limits, priorities).passed_over;
     }
 
-    #[inline]
     pub(super) fn begin_turn(&mut self) {
         self.calls = self.limits.callbacks.map(NonZeroU32::get);
         self.until = None;
         self.spent = false;
     }
 
-    #[inline]
     pub(super) fn is_spent(&self) -> bool {
         self.spent
     }
 
-    /// Whether there is a limit to what this turn calls.
-    #[inline]
-    pub(super) fn is_limited(&self) -> bool {
-        self.calls.is_some() || self.limits.interval.is_some()
-    }
-
     /// Counts a callback of that priority.
-    #[inline]
     pub(super) fn count(&mut self, priority: u8) {
         if let Some(calls) = &mut self.calls
             && priority >= self.limits.from_priority
@@ -137,7 +128,6 @@ impl Allowance {
     }
 
     /// The priority that waits and has been passed over long enough; of several the one that was longest.
-    #[inline]
     pub(super) fn overdue(&self, waits: impl Fn(u8) -> bool) -> Option<u8> {
         let patience = self.limits.patience?.get();
         let passed_over = self.passed_over.iter().enumerate().rev();
@@ -162,20 +152,24 @@ impl Allowance {
 impl<B: Backend, P> Engine<B, P> {
     /// Sets the limits of turns, from the next one on.
     pub fn set_limits(&mut self, limits: Limits) {
-        self.allowance = Allowance::new(limits, self.priorities());
+        let is_limited = limits != Limits::new().from_priority(limits.from_priority);
+        self.allowance = is_limited.then(|| Box::new(Allowance::new(limits, self.priorities())));
     }
 
     /// Whether turns are limited in time, so that the driver has to [`tick`](Self::tick).
     #[inline]
     pub fn is_timed(&self) -> bool {
-        self.allowance.limits.interval.is_some()
+        self.allowance
+            .as_ref()
+            .is_some_and(|allowance| allowance.limits.interval.is_some())
     }
 
     /// Tells the time: before the first callback of a turn, and after each one.
     pub fn tick(&mut self, now: Time) {
+        let Some(allowance) = &mut self.allowance else { return };
         let Allowance {
             limits, until, spent, ..
-        } = &mut self.allowance;
+        } = &mut **allowance;
         let Some(interval) = limits.interval else { return };
         match *until {
             None => *until = Some(now.saturating_add(interval)),

@@ -123,7 +123,8 @@ pub struct Engine<B: Backend, P> {
     unprepared: bool,
     inserted: usize,
     run: Run,
-    allowance: Allowance,
+    /// `None` without limits.
+    allowance: Option<Box<Allowance>>,
     /// The latest reading of the clock that the driver gave.
     now: Option<Time>,
     running: Option<EventKey>,
@@ -165,7 +166,7 @@ impl<B: Backend, P> Engine<B, P> {
             unprepared: false,
             inserted: 0,
             run: Run::default(),
-            allowance: Allowance::default(),
+            allowance: None,
             now: None,
             running: None,
             stale: None,
@@ -202,12 +203,18 @@ impl<B: Backend, P> Engine<B, P> {
         if !self.active.is_empty() {
             return Err(Error::Active);
         }
-        let least_urgent = self.slots.keys().map(|key| self.active.priority(key.index())).max();
+        let least_urgent = self
+            .slots
+            .keys()
+            .map(|key| self.slots.get(key.index()).activation.priority())
+            .max();
         if let Some(asked) = least_urgent.filter(|&priority| priority >= available) {
             return Err(Error::Priority { asked, available });
         }
         self.active.set_priorities(available);
-        self.allowance.set_priorities(available);
+        if let Some(allowance) = &mut self.allowance {
+            allowance.set_priorities(available);
+        }
         self.run.set_priorities(available);
         Ok(())
     }
@@ -307,7 +314,7 @@ impl<B: Backend, P> Engine<B, P> {
     /// [`Error::Stale`].
     pub fn causes(&self, key: EventKey) -> Result<Option<Causes>, Error> {
         let index = self.slots.find(key)?;
-        Ok(self.active.causes(index))
+        Ok(self.slots.get(index).activation.causes())
     }
 
     /// When the event times out, `None` if it does not.

@@ -9,35 +9,45 @@ use super::slots::Flags;
 use super::{Engine, RawChanges};
 use crate::Error;
 
+/// Nobody can close the descriptor behind the loop's back, and the kernel has accepted it.
+const VOUCHED_FOR: Flags = Flags::OWNED.union(Flags::ACCEPTED);
+
 impl<B: Backend, P> Engine<B, P> {
     /// Puts the event into the map of its kind and tells the kernel.
     #[inline]
     pub(super) fn register(&mut self, index: u32) -> Result<(), Error> {
-        let flags = self.slots.get(index).flags;
-        if !self.register_again(index) {
-            self.register_anew(index)?;
+        if self.register_again(index) {
+            return Ok(());
         }
-        self.slots.get_mut(index).flags |= Flags::INSERTED;
-        if !flags.contains(Flags::INTERNAL) {
-            self.inserted += 1;
-        }
-        Ok(())
+        self.register_anew(index)
     }
 
     /// Puts an event back on its descriptor, if it was the last one there and everything is as it was.
-    #[inline]
-    fn register_again(&mut self, index: u32) -> bool {
-        let slot = self.slots.get(index);
-        let registration = slot.registration();
-        let is_vouched_for = slot.flags.contains(Flags::OWNED | Flags::ACCEPTED);
-        let is_back =
-            is_vouched_for && self.checks.is_none() && self.fds.insert_again(slot.target, index, registration);
-        self.unprepared |= is_back;
+    #[expect(clippy::inline_always, reason = "part of each addition in a callback")]
+    #[inline(always)]
+    pub(super) fn register_again(&mut self, index: u32) -> bool {
+        let slot = self.slots.get_mut(index);
+        let is_back = slot.flags & (VOUCHED_FOR | Flags::INSERTED | Flags::INTERNAL) == VOUCHED_FOR
+            && self.checks.is_none()
+            && self.fds.insert_again(slot.target, index, slot.registration());
+        if is_back {
+            slot.flags |= Flags::INSERTED;
+            self.inserted += 1;
+            self.unprepared = true;
+        }
         is_back
     }
 
     #[inline(never)]
     fn register_anew(&mut self, index: u32) -> Result<(), Error> {
+        self.put_on_map(index)?;
+        let slot = self.slots.get_mut(index);
+        slot.flags |= Flags::INSERTED;
+        self.inserted += usize::from(!slot.flags.contains(Flags::INTERNAL));
+        Ok(())
+    }
+
+    fn put_on_map(&mut self, index: u32) -> Result<(), Error> {
         let slot = self.slots.get(index);
         let (target, flags) = (slot.target, slot.flags);
         #[cfg(feature = "signals")]
@@ -80,30 +90,39 @@ impl<B: Backend, P> Engine<B, P> {
     }
 
     /// Takes the event out of the map of its kind and tells the kernel.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "part of each call of a one-shot event")]
+    #[inline(always)]
     pub(super) fn unregister(&mut self, index: u32) -> Result<(), Error> {
-        let slot = self.slots.get_mut(index);
-        let (flags, target) = (slot.flags, slot.target);
-        if !flags.contains(Flags::INSERTED) {
+        if !self.slots.get(index).flags.contains(Flags::INSERTED) || self.unregister_only(index) {
             return Ok(());
         }
-        slot.flags.remove(Flags::INSERTED);
-        if !flags.contains(Flags::INTERNAL) {
-            self.inserted -= 1;
-        }
-        if flags.contains(Flags::IO)
+        self.unregister_any(index)
+    }
+
+    /// Takes an event that is the only one on its descriptor off it, if the kernel need not be told at once.
+    #[expect(clippy::inline_always, reason = "part of each call of a one-shot event")]
+    #[inline(always)]
+    fn unregister_only(&mut self, index: u32) -> bool {
+        let slot = self.slots.get(index);
+        let (flags, fd) = (slot.flags, slot.target);
+        let is_gone = flags & (Flags::IO | Flags::INTERNAL) == Flags::IO
             && self.may_defer(flags)
             && self.checks.is_none()
-            && self.fds.remove_only(target, index)
-        {
+            && self.fds.remove_only(fd, index);
+        if is_gone {
+            self.slots.get_mut(index).flags.remove(Flags::INSERTED);
+            self.inserted -= 1;
             self.unprepared = true;
-            return Ok(());
         }
-        self.unregister_at_once(index, target, flags)
+        is_gone
     }
 
     #[inline(never)]
-    fn unregister_at_once(&mut self, index: u32, target: RawFd, flags: Flags) -> Result<(), Error> {
+    fn unregister_any(&mut self, index: u32) -> Result<(), Error> {
+        let slot = self.slots.get_mut(index);
+        let (flags, target) = (slot.flags, slot.target);
+        slot.flags.remove(Flags::INSERTED);
+        self.inserted -= usize::from(!flags.contains(Flags::INTERNAL));
         #[cfg(feature = "signals")]
         if flags.contains(Flags::SIGNAL) {
             return self.unregister_signal(index, target);

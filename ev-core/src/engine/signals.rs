@@ -109,6 +109,7 @@ impl<B: Backend, P> Engine<B, P> {
             signals: Signals { events, receiver, .. },
             deliveries,
             active,
+            slots,
             ..
         } = self;
         let Some((receiver, _)) = receiver else { return };
@@ -117,7 +118,7 @@ impl<B: Backend, P> Engine<B, P> {
             events.matching(signal, |index| {
                 let waiting = &mut deliveries[index as usize];
                 *waiting = waiting.saturating_add(count);
-                active.push(index, Causes::SIGNAL);
+                active.push(slots, index, Causes::SIGNAL);
             });
         });
         self.note_active();

@@ -16,6 +16,7 @@ use std::num::NonZeroU32;
 use bitflags::bitflags;
 use ev_backend::{Interest, Mode, Registration};
 
+use super::active::Activation;
 use super::parked::Parked;
 use crate::{Error, EventKey};
 
@@ -67,6 +68,7 @@ pub(crate) struct Slot<P> {
     pub(crate) flags: Flags,
     pub(crate) interest: Interest,
     pub(crate) mode: Mode,
+    pub(crate) activation: Activation,
 }
 
 impl<P> Slot<P> {
@@ -180,6 +182,7 @@ impl<P> Slots<P> {
             flags: Flags::empty(),
             interest: Interest::empty(),
             mode: Mode::Level,
+            activation: Activation::NEW,
         });
     }
 
@@ -236,6 +239,12 @@ impl<P> Slots<P> {
     #[inline]
     pub(crate) fn get_mut(&mut self, index: u32) -> &mut Slot<P> {
         &mut self.entries[index as usize]
+    }
+
+    /// The slot, if there is one with this index.
+    #[inline]
+    pub(crate) fn at(&mut self, index: u32) -> Option<&mut Slot<P>> {
+        self.entries.get_mut(index as usize)
     }
 
     pub(crate) fn len(&self) -> usize {

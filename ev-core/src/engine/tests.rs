@@ -95,6 +95,22 @@ fn a_payload_is_the_drivers_while_its_callback_runs() {
 }
 
 #[test]
+fn an_event_without_payload_does_not_take_the_turn_of_a_less_urgent_one() {
+    let mut rig = Rig::new();
+    rig.engine.set_priorities(NonZeroU8::new(2).unwrap()).unwrap();
+    let empty = Spec {
+        priority: Some(0),
+        ..Spec::new(Target::None, Persistence::Persistent)
+    };
+    let empty = rig.engine.insert(&empty).unwrap();
+    let less_urgent = rig.insert(Target::None, Persistence::Persistent);
+    for key in [empty, less_urgent] {
+        rig.engine.activate(key, Causes::READ).unwrap();
+    }
+    assert_eq!(rig.turn(), [(less_urgent, Causes::READ)]);
+}
+
+#[test]
 fn a_descriptor_and_a_deadline_are_asked_for_apart() {
     let mut rig = Rig::new();
     let source = rig.script.source().unwrap();

@@ -9,7 +9,7 @@
 use ev_backend::{Backend, Interest, Mode};
 
 use super::arm::persistence_flags;
-use super::slots::Flags;
+use super::slots::{Flags, Slot};
 use super::{Deadline, Engine, Spec};
 use crate::event::Persistence;
 use crate::{Causes, Error, EventKey};
@@ -88,8 +88,8 @@ impl<B: Backend, P> Engine<B, P> {
         let flags = persistence_flags(persistence) | Flags::TRANSIENT | Flags::TIMED;
         let slot = self.slots.occupy(index, -1, flags, Interest::empty(), Mode::Level);
         slot.payload = Some(payload);
+        slot.activation.set_priority(priority);
         let key = slot.key(index);
-        self.active.set_priority(index, priority);
         self.set_timer(index, deadline);
         self.note_events();
         self.note_deadlines();
@@ -154,7 +154,7 @@ impl<B: Backend, P> Engine<B, P> {
             self.retire(index)
         } else {
             self.disarm_timer(index);
-            self.active.remove(index);
+            self.active.remove(&mut self.slots, index);
             Ok(())
         };
         self.end(index);
@@ -174,11 +174,11 @@ impl<B: Backend, P> Engine<B, P> {
 
     #[inline]
     fn standing_of(&self, index: u32) -> Standing {
-        let flags = self.slots.get(index).flags;
+        let Slot { flags, activation, .. } = self.slots.get(index);
         Standing {
             is_registered: flags.contains(Flags::INSERTED),
             has_deadline: flags.contains(Flags::TIMED),
-            active: self.active.causes(index),
+            active: activation.causes(),
         }
     }
 

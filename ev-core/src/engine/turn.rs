@@ -11,6 +11,7 @@ use bitflags::bitflags;
 use ev_backend::Backend;
 use ev_timer::Time;
 
+use super::limits::Allowance;
 use super::slots::Flags;
 use super::{Engine, Removed};
 use crate::{Causes, EventKey, Fired};
@@ -97,64 +98,74 @@ struct Repeat {
     left: u32,
 }
 
-/// The state of a run, and of the turn within it.
+/// The state of a run.
 #[derive(Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the turn")]
 pub(super) struct Run {
     mode: RunMode,
     stop: Option<Stop>,
-    /// The priority that this turn processes, once it is known.
-    priority: Option<u8>,
-    /// A callback was called in this turn.
-    called: bool,
-    /// The driver called something of its own in this turn.
-    posted: bool,
-    /// Something was active when the turn began to process.
-    found: bool,
-    /// The turn ends after the current callback.
-    restart: bool,
-    /// The priority that this turn processes, as long as nothing but its queue is to be looked at before the next call: no
-    /// `stop`, `restart` or `repeat`, and no limit.
-    direct: Option<u8>,
+    turn: Turn,
     repeat: Option<Repeat>,
-    /// How many deferred events this turn has been given.
+}
+
+/// The state of a turn.
+#[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the turn")]
+struct Turn {
+    /// The priority that it processes, once it is known.
+    priority: Option<u8>,
+    /// The priority that it processes, as long as nothing but its queue is to be looked at before the next call: no stop, no
+    /// restart, no repeat, and no limit.
+    direct: Option<u8>,
+    /// A callback was called.
+    called: bool,
+    /// The driver called something of its own.
+    posted: bool,
+    /// Something was active when it began to process.
+    found: bool,
+    /// It ends after the current callback.
+    restart: bool,
+    /// How many deferred events it has been given.
     deferred: u32,
 }
 
-impl Run {
+impl Turn {
     fn did_something(&self) -> bool {
         self.called || self.posted
     }
 
+    /// It ends after the callback that runs.
+    fn end_early(&mut self) {
+        self.restart = true;
+        self.direct = None;
+    }
+}
+
+impl Run {
     /// The priority that is being processed.
     pub(super) fn priority(&self) -> Option<u8> {
-        self.priority
+        self.turn.priority
     }
 
     /// Whether this turn takes one more deferred event.
     pub(super) fn takes_deferred(&mut self) -> bool {
-        self.deferred = self.deferred.saturating_add(1);
-        self.deferred <= MOST_DEFERRED
+        let deferred = &mut self.turn.deferred;
+        *deferred = deferred.saturating_add(1);
+        *deferred <= MOST_DEFERRED
     }
 
     /// A turn whose priority is no more is over.
     pub(super) fn set_priorities(&mut self, available: u8) {
-        if self.priority >= Some(available) {
-            self.end_early();
+        if self.turn.priority >= Some(available) {
+            self.turn.end_early();
         }
     }
 
     /// An event of that priority became active: one more urgent than what is being processed ends the turn.
+    #[inline]
     pub(super) fn notice(&mut self, priority: u8) {
-        if self.priority.is_some_and(|current| priority < current) {
-            self.end_early();
+        if self.turn.priority.is_some_and(|current| priority < current) {
+            self.turn.end_early();
         }
-    }
-
-    /// The turn ends after the callback that runs.
-    fn end_early(&mut self) {
-        self.restart = true;
-        self.direct = None;
     }
 }
 
@@ -171,7 +182,7 @@ impl<B: Backend, P> Engine<B, P> {
     /// Asks the run, or the next one if none is under way, to end.
     pub fn stop(&mut self, stop: Stop) {
         self.run.stop = self.run.stop.max(Some(stop));
-        self.run.direct = None;
+        self.run.turn.direct = None;
     }
 
     /// Withdraws a request to stop, and returns it.
@@ -188,7 +199,7 @@ impl<B: Backend, P> Engine<B, P> {
     /// Ends the turn after the callback that runs: the kernel is asked again before other active events are called.
     #[doc(alias = "event_base_loopcontinue")]
     pub fn restart(&mut self) {
-        self.run.end_early();
+        self.run.turn.end_early();
     }
 
     /// Begins a turn: decides whether the run ends, tells the backend what has changed, and computes how long to sleep.
@@ -201,13 +212,10 @@ impl<B: Backend, P> Engine<B, P> {
     /// The backend's.
     #[inline]
     pub fn begin_turn(&mut self, now: Time, held: Held, waiter: &mut B::Waiter) -> io::Result<Step> {
-        self.run.restart = false;
-        self.run.direct = None;
-        self.run.priority = None;
-        self.run.called = false;
-        self.run.posted = false;
-        self.run.deferred = 0;
-        self.allowance.begin_turn();
+        self.run.turn = Turn::default();
+        if let Some(allowance) = &mut self.allowance {
+            allowance.begin_turn();
+        }
         if self.run.stop == Some(Stop::Now) {
             self.run.stop = None;
             return Ok(Step::Leave(Outcome::Stopped));
@@ -217,11 +225,11 @@ impl<B: Backend, P> Engine<B, P> {
         if !busy && self.is_over() {
             return Ok(Step::Leave(Outcome::Empty));
         }
-        let timeout = self.plan_wait(now, held, waiter)?;
-        let (slots, run) = (&self.slots, &mut self.run);
-        self.active.promote_later(|index| {
-            let deferred = u32::from(slots.get(index).flags.contains(Flags::DEFERRED));
-            run.deferred = run.deferred.saturating_add(deferred);
+        let timeout = self.plan(now, held, waiter)?;
+        let turn = &mut self.run.turn;
+        self.active.promote_later(&mut self.slots, |_, slot| {
+            let deferred = u32::from(slot.flags.contains(Flags::DEFERRED));
+            turn.deferred = turn.deferred.saturating_add(deferred);
         });
         Ok(Step::Wait(timeout))
     }
@@ -237,8 +245,17 @@ impl<B: Backend, P> Engine<B, P> {
     /// # Errors
     ///
     /// The backend's.
-    #[inline]
+    #[inline(never)]
     pub fn plan_wait(&mut self, now: Time, held: Held, waiter: &mut B::Waiter) -> io::Result<Option<Duration>> {
+        self.plan(now, held, waiter)
+    }
+
+    #[expect(
+        clippy::inline_always,
+        reason = "part of every turn, and a turn's cost is that of its calls"
+    )]
+    #[inline(always)]
+    fn plan(&mut self, now: Time, held: Held, waiter: &mut B::Waiter) -> io::Result<Option<Duration>> {
         self.prepare(waiter)?;
         let busy = held == Held::Work || self.run.stop.is_some() || self.has_active();
         // What was called since the turn began may have removed the last event.
@@ -253,91 +270,88 @@ impl<B: Backend, P> Engine<B, P> {
     pub fn expire(&mut self, now: Time) {
         self.now = Some(now);
         while let Some((index, deadline)) = self.timers.pop_expired(now) {
-            let flags = self.slots.get(index).flags;
-            self.slots.get_mut(index).flags.remove(Flags::TIMED);
+            let slot = self.slots.get_mut(index);
+            let flags = slot.flags;
             if is_periodic(flags) {
-                self.rearm(index, next_in_phase(deadline, self.timeouts[index as usize], now));
-                self.slots.get_mut(index).flags |= Flags::EXPIRED;
-            } else if flags.contains(Flags::INSERTED) && ends_when_due(flags) && self.active.causes(index).is_none() {
-                // Whichever comes first deletes the event. A backend that refuses to forget the descriptor reports it
-                // as stale later, which is harmless.
-                let _ = self.disarm(index);
+                slot.flags |= Flags::EXPIRED;
+                let next = next_in_phase(deadline, self.timeouts[index as usize], now);
+                self.timers.set(index, next);
+            } else {
+                slot.flags.remove(Flags::TIMED);
+                let is_active = slot.activation.causes().is_some();
+                if flags.contains(Flags::INSERTED) && ends_when_due(flags) && !is_active {
+                    // Whichever comes first deletes the event. A backend that refuses to forget the descriptor reports it
+                    // as stale later, which is harmless.
+                    let _ = self.disarm(index);
+                }
             }
             self.push(index, Causes::TIMEOUT);
         }
         self.note_active();
     }
 
-    fn rearm(&mut self, index: u32, deadline: Time) {
-        self.timers.set(index, deadline);
-        let slot = self.slots.get_mut(index);
-        if !slot.flags.contains(Flags::TIMED) {
-            slot.flags |= Flags::TIMED;
-            self.note_added();
-        }
-    }
-
     /// Takes the next event to be called; `None` when this turn is over.
     #[inline]
     pub fn next_active(&mut self) -> Option<Taken<P>> {
         loop {
-            let (index, causes) = match self.run.direct.and_then(|priority| self.active.pop(priority)) {
-                Some(first) => first,
+            let priority = match self.run.turn.direct {
+                Some(priority) => priority,
                 None if self.run.repeat.is_some() => return self.next_repeat(),
                 None => self.pick()?,
             };
-            let taken = match self.take_plain(index, causes) {
-                Some(taken) => Some(taken),
-                None => self.take_other(index, causes),
-            };
+            let (index, causes, slot) = self.active.pop(&mut self.slots, priority)?;
+            if is_plain(slot.flags)
+                && let Some(payload) = slot.payload.take()
+            {
+                let key = slot.key(index);
+                return Some(self.call(key, causes, payload));
+            }
+            let taken = self.take_other(index, causes);
             if taken.is_some() {
                 return taken;
             }
+            // What was passed over was not called, so the turn may still go on with another priority.
+            self.run.turn.direct = None;
         }
     }
 
-    /// Takes the event that is next in line off its queue.
-    fn pick(&mut self) -> Option<(u32, Causes)> {
+    /// The priority of which the first event is called next; `None` if none is in this turn.
+    fn pick(&mut self) -> Option<u8> {
         if !self.has_active() {
             return None;
         }
-        if self.run.stop == Some(Stop::Now) || self.run.restart && self.run.did_something() || self.allowance.is_spent()
+        let turn = &mut self.run.turn;
+        let is_spent = |allowance: &Allowance| allowance.is_spent();
+        if self.run.stop == Some(Stop::Now)
+            || turn.restart && turn.did_something()
+            || self.allowance.as_deref().is_some_and(is_spent)
         {
             return None;
         }
         if self.active.begin_internal() {
             self.run_internals();
         }
-        let current = self.run.priority.filter(|&priority| self.active.has(priority));
-        if current.is_none() && self.run.called {
-            return None;
-        }
+        let turn = &mut self.run.turn;
         let active = &self.active;
-        let overdue = || self.allowance.overdue(|priority| active.has(priority));
-        let priority = current.or_else(overdue).or_else(|| active.most_urgent())?;
-        self.run.priority = Some(priority);
-        self.run.found = true;
-        self.allowance.count(priority);
-        if !self.run.restart && !self.allowance.is_limited() {
-            self.run.direct = Some(priority);
-        }
-        self.active.pop(priority)
-    }
-
-    /// Takes a persistent event that has no timeout and is the user's: most of all that is called.
-    #[inline]
-    fn take_plain(&mut self, index: u32, causes: Causes) -> Option<Taken<P>> {
-        const OTHER: Flags = Flags::SIGNAL
-            .union(Flags::FINALIZING)
-            .union(Flags::TIMEOUT)
-            .union(Flags::EXPIRED);
-        let slot = self.slots.get_mut(index);
-        if slot.flags & OTHER.union(Flags::PERSISTENT) != Flags::PERSISTENT {
+        let current = turn.priority.filter(|&priority| active.has(priority));
+        if current.is_none() && turn.called {
             return None;
         }
-        let payload = slot.payload.take()?;
-        let key = slot.key(index);
-        Some(self.call(key, causes, payload))
+        let allowance = self.allowance.as_deref_mut();
+        let priority = match (current, &allowance) {
+            (Some(current), _) => Some(current),
+            (None, Some(allowance)) => allowance.overdue(|priority| active.has(priority)),
+            (None, None) => None,
+        };
+        let priority = priority.or_else(|| active.most_urgent())?;
+        turn.priority = Some(priority);
+        turn.found = true;
+        match allowance {
+            Some(allowance) => allowance.count(priority),
+            None if !turn.restart => turn.direct = Some(priority),
+            None => {}
+        }
+        Some(priority)
     }
 
     /// Takes an event of any kind; one without payload is passed over.
@@ -368,15 +382,14 @@ impl<B: Backend, P> Engine<B, P> {
             let _ = self.unregister(index);
         } else if flags.contains(Flags::EXPIRED) {
             self.slots.get_mut(index).flags.remove(Flags::EXPIRED);
-        } else if is_periodic(flags) && flags & (Flags::IO | Flags::INSERTED) != Flags::IO {
-            // An I/O event that is not added gets no deadline: it would be half added.
-            self.push_back(index, causes);
+        } else if is_periodic(flags) {
+            self.push_back(index, flags, causes);
         }
     }
 
     #[inline]
     fn call(&mut self, key: EventKey, causes: Causes, payload: P) -> Taken<P> {
-        self.run.called = true;
+        self.run.turn.called = true;
         self.running = Some(key);
         Taken {
             fired: Fired::new(key, causes),
@@ -386,7 +399,11 @@ impl<B: Backend, P> Engine<B, P> {
 
     /// An activation other than by deadline starts the period anew.
     #[inline]
-    fn push_back(&mut self, index: u32, causes: Causes) {
+    fn push_back(&mut self, index: u32, flags: Flags, causes: Causes) {
+        // An I/O event that is not added gets no deadline: it would be half added.
+        if flags & (Flags::IO | Flags::INSERTED) == Flags::IO {
+            return;
+        }
         // The loop's first timeout was set in this very turn, and the clock was not read: the next activity starts it.
         let Some(now) = self.now else { return };
         let period = self.timeouts[index as usize];
@@ -395,13 +412,15 @@ impl<B: Backend, P> Engine<B, P> {
         } else {
             None
         };
-        self.rearm(
-            index,
-            match scheduled {
-                Some(deadline) => next_in_phase(deadline, period, now),
-                None => after(now, period),
-            },
-        );
+        let deadline = match scheduled {
+            Some(deadline) => next_in_phase(deadline, period, now),
+            None => after(now, period),
+        };
+        self.timers.set(index, deadline);
+        if !flags.contains(Flags::TIMED) {
+            self.slots.get_mut(index).flags |= Flags::TIMED;
+            self.note_deadlines();
+        }
     }
 
     /// Ends what [`next_active`](Self::next_active) began. Returns the payload if the event was removed meanwhile: the
@@ -437,22 +456,23 @@ impl<B: Backend, P> Engine<B, P> {
     /// Tells the engine that the driver called something of its own in this turn.
     /// It makes a pass of [`RunMode::ONCE`] complete, and does not stand for a callback of the turn's priority.
     pub fn count_as_called(&mut self) {
-        self.run.posted = true;
-        self.run.found = true;
+        self.run.turn.posted = true;
+        self.run.turn.found = true;
     }
 
     /// Ends a turn. Answers the outcome if the run ends with it.
     #[must_use = "the run may be over"]
     pub fn end_turn(&mut self) -> Option<Outcome> {
-        let (processed, active) = (self.run.priority.take(), &self.active);
-        self.allowance.end_turn(processed, |priority| active.has(priority));
-        let mode = self.run.mode;
+        let processed = self.run.turn.priority.take();
+        if let Some(allowance) = &mut self.allowance {
+            allowance.end_turn(processed, |priority| self.active.has(priority));
+        }
         if self.run.stop.take().is_some() {
             return Some(Outcome::Stopped);
         }
-        let found = std::mem::take(&mut self.run.found);
-        let over = if found {
-            mode.contains(RunMode::ONCE) && self.run.did_something() && !self.has_active()
+        let (mode, turn) = (self.run.mode, &self.run.turn);
+        let over = if turn.found {
+            mode.contains(RunMode::ONCE) && turn.did_something() && !self.has_active()
         } else {
             mode.contains(RunMode::NON_BLOCKING)
         };
@@ -463,7 +483,7 @@ impl<B: Backend, P> Engine<B, P> {
         let count = self.deliveries.get_mut(index as usize).map_or(1, std::mem::take);
         if count > 1 {
             self.run.repeat = Some(Repeat { index, left: count - 1 });
-            self.run.direct = None;
+            self.run.turn.direct = None;
         }
     }
 
@@ -499,6 +519,17 @@ pub enum Held {
     Work,
 }
 
+/// Whether an event is the user's, persistent, and has no timeout: nothing becomes of it when it is called. Most of all that
+/// is called is like that.
+#[inline]
+fn is_plain(flags: Flags) -> bool {
+    const OTHER: Flags = Flags::SIGNAL
+        .union(Flags::FINALIZING)
+        .union(Flags::TIMEOUT)
+        .union(Flags::EXPIRED);
+    flags & OTHER.union(Flags::PERSISTENT) == Flags::PERSISTENT
+}
+
 /// Whether the event gets a new deadline by itself. A signal event does not: libevent's rule.
 fn is_periodic(flags: Flags) -> bool {
     const ALL: Flags = Flags::PERSISTENT
@@ -515,7 +546,7 @@ fn ends_when_due(flags: Flags) -> bool {
 
 /// One period later. A period of zero counts as a nanosecond, or the event would be due again at once, and for ever.
 fn after(time: Time, period: u64) -> Time {
-    time.saturating_add(Duration::from_nanos(period.max(1)))
+    Time::from_nanos(time.as_nanos().saturating_add(period.max(1)))
 }
 
 /// The next deadline of a periodic event: one period after the last, unless that has passed as well.

@@ -141,10 +141,9 @@ impl<B: Backend> SharedLoop<B> {
             messages,
             ..
         } = self;
-        let shared = Arc::clone(&handle.shared);
         let mut running = Running {
             handle,
-            state: shared.monitor.lock(),
+            state: handle.shared.monitor.lock(),
         };
         running.state.owner = Some(thread::current().id());
         running.engine().begin_run(mode);
@@ -196,6 +195,7 @@ impl<B: Backend> Running<'_, B> {
     }
 
     /// The time, if there is any deadline that it can be compared to.
+    #[inline]
     fn turn_time(&mut self) -> Time {
         if self.engine().has_deadlines() {
             self.handle.shared.read_clock()
@@ -263,13 +263,10 @@ impl<B: Backend> Running<'_, B> {
         Ok((now, self.engine().plan_wait(now, held, waiter)?))
     }
 
-    /// Tells the engine the time, if turns are limited in time.
-    #[inline]
+    /// Tells the engine the time; for turns that are limited in time.
     fn tick(&mut self) {
-        if self.engine().is_timed() {
-            let now = self.handle.shared.read_clock();
-            self.engine().tick(now);
-        }
+        let now = self.handle.shared.read_clock();
+        self.engine().tick(now);
     }
 
     /// Does what other threads have asked for until now.
@@ -300,7 +297,11 @@ impl<B: Backend> Running<'_, B> {
 
     /// Calls what is active.
     fn dispatch(&mut self) {
-        self.tick();
+        // Limits that are set meanwhile are the next turn's.
+        let is_timed = self.engine().is_timed();
+        if is_timed {
+            self.tick();
+        }
         while let Some(Taken { fired, payload }) = self.engine().next_active() {
             Call {
                 running: self,
@@ -308,7 +309,9 @@ impl<B: Backend> Running<'_, B> {
                 callback: Some(payload),
             }
             .call(fired);
-            self.tick();
+            if is_timed {
+                self.tick();
+            }
         }
     }
 }
