@@ -4,7 +4,7 @@
 use std::env;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
-use std::process::{Command, exit};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -62,7 +62,9 @@ pub(crate) fn fork(body: impl FnOnce()) -> Child {
         -1 => panic!("{}", io::Error::last_os_error()),
         0 => {
             let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
-            exit(i32::from(outcome.is_err()));
+            // Without what `exit` does first: of the locks that it takes, threads of the parent may have held one.
+            // SAFETY: `_exit` takes an integer and does not return.
+            unsafe { libc::_exit(i32::from(outcome.is_err())) }
         }
         child => Child(child),
     }
