@@ -269,6 +269,69 @@ static void many_add(void)
 	event_base_free(base);
 }
 
+/* What a reader's argument points to; the thread that owns it frees it when the event is deleted. */
+struct inbox {
+	int read, bytes;
+};
+
+static void reads(evutil_socket_t fd, short what, void *arg)
+{
+	struct inbox *inbox = arg;
+	char byte;
+	if (what & EV_READ && read(fd, &byte, 1) == 1)
+		inbox->bytes++;
+	inbox->read++;
+}
+
+/* Each thread has descriptors of its own. When an event is deleted its function does not run any more, and never will. */
+static void *opens_and_closes(void *arg)
+{
+	struct timeval late = ms(100000);
+	int *lost = arg;
+	int i;
+	for (i = 0; i < 300; i++) {
+		struct inbox *inbox = calloc(1, sizeof(*inbox));
+		struct event *event;
+		int pair[2];
+		if (pipe(pair) < 0)
+			abort();
+		event = event_new(base, pair[0], EV_READ | (i % 2 ? EV_PERSIST : 0), reads, inbox);
+		event_add(event, i % 3 ? &late : NULL);
+		if (write(pair[1], "x", 1) != 1)
+			abort();
+		if (i % 5 == 0)
+			while (event_pending(event, EV_READ, NULL) && i % 2 == 0)
+				sleep_ms(1);
+		event_del(event);
+		*lost += inbox->bytes != inbox->read || inbox->bytes > 1;
+		memset(inbox, -1, sizeof(*inbox));
+		free(inbox);
+		event_free(event);
+		close(pair[0]);
+		close(pair[1]);
+	}
+	return NULL;
+}
+
+static void many_read(void)
+{
+	pthread_t threads[4];
+	int i, lost[4] = { 0 };
+	make_base();
+	start_loop(EVLOOP_NO_EXIT_ON_EMPTY);
+	await_stage(1);
+	for (i = 0; i < 4; i++)
+		pthread_create(&threads[i], NULL, opens_and_closes, &lost[i]);
+	for (i = 0; i < 4; i++) {
+		pthread_join(threads[i], NULL);
+		say("lost: %d", lost[i]);
+	}
+	say("added: %d", event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED));
+	event_base_loopbreak(base);
+	end_loop("loop");
+	event_base_free(base);
+}
+
 static void a_base_without_locks(void)
 {
 	struct event_config *config = event_config_new();
@@ -319,6 +382,7 @@ int main(void)
 	TEST(a_second_loop);
 	TEST(many_activate);
 	TEST(many_add);
+	TEST(many_read);
 	TEST(a_base_without_locks);
 	TEST(finalizing_a_running_event);
 	base = event_base_new();
