@@ -271,7 +271,7 @@ static void many_add(void)
 
 /* What a reader's argument points to; the thread that owns it frees it when the event is deleted. */
 struct inbox {
-	int read, bytes;
+	int calls, bytes;
 };
 
 static void reads(evutil_socket_t fd, short what, void *arg)
@@ -280,55 +280,65 @@ static void reads(evutil_socket_t fd, short what, void *arg)
 	char byte;
 	if (what & EV_READ && read(fd, &byte, 1) == 1)
 		inbox->bytes++;
-	inbox->read++;
+	inbox->calls++;
 }
 
+struct reader {
+	pthread_t thread;
+	int pair[2], lost;
+};
+
 /* Each thread has descriptors of its own. When an event is deleted its function does not run any more, and never will. */
-static void *opens_and_closes(void *arg)
+static void *waits_and_deletes(void *arg)
 {
 	struct timeval late = ms(100000);
-	int *lost = arg;
+	struct reader *reader = arg;
+	char byte;
 	int i;
 	for (i = 0; i < 300; i++) {
 		struct inbox *inbox = calloc(1, sizeof(*inbox));
 		struct event *event;
-		int pair[2];
-		if (pipe(pair) < 0)
-			abort();
-		event = event_new(base, pair[0], EV_READ | (i % 2 ? EV_PERSIST : 0), reads, inbox);
+		event = event_new(base, reader->pair[0], EV_READ | (i % 2 ? EV_PERSIST : 0), reads, inbox);
 		event_add(event, i % 3 ? &late : NULL);
-		if (write(pair[1], "x", 1) != 1)
-			abort();
-		if (i % 5 == 0)
-			while (event_pending(event, EV_READ, NULL) && i % 2 == 0)
-				sleep_ms(1);
+		if (write(reader->pair[1], "x", 1) != 1)
+			reader->lost++;
+		while (i % 10 == 0 && event_pending(event, EV_READ, NULL))
+			sleep_ms(1);
 		event_del(event);
-		*lost += inbox->bytes != inbox->read || inbox->bytes > 1;
+		if (inbox->bytes == 0 && read(reader->pair[0], &byte, 1) != 1)
+			reader->lost++;
+		if (inbox->bytes != inbox->calls || inbox->bytes > 1)
+			reader->lost++;
 		memset(inbox, -1, sizeof(*inbox));
 		free(inbox);
 		event_free(event);
-		close(pair[0]);
-		close(pair[1]);
 	}
 	return NULL;
 }
 
 static void many_read(void)
 {
-	pthread_t threads[4];
-	int i, lost[4] = { 0 };
+	struct reader readers[4];
+	int i;
 	make_base();
 	start_loop(EVLOOP_NO_EXIT_ON_EMPTY);
 	await_stage(1);
-	for (i = 0; i < 4; i++)
-		pthread_create(&threads[i], NULL, opens_and_closes, &lost[i]);
 	for (i = 0; i < 4; i++) {
-		pthread_join(threads[i], NULL);
-		say("lost: %d", lost[i]);
+		readers[i].lost = pipe(readers[i].pair);
+		evutil_make_socket_nonblocking(readers[i].pair[0]);
+		pthread_create(&readers[i].thread, NULL, waits_and_deletes, &readers[i]);
+	}
+	for (i = 0; i < 4; i++) {
+		pthread_join(readers[i].thread, NULL);
+		say("lost: %d", readers[i].lost);
 	}
 	say("added: %d", event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED));
 	event_base_loopbreak(base);
 	end_loop("loop");
+	for (i = 0; i < 4; i++) {
+		close(readers[i].pair[0]);
+		close(readers[i].pair[1]);
+	}
 	event_base_free(base);
 }
 
