@@ -36,6 +36,7 @@ impl State {
     }
 
     /// Makes an event active, or adds to what it is active for. `calls` counts for a signal event.
+    #[inline]
     pub(crate) fn activate(&mut self, event: &event, result: c_short, calls: c_short) -> Result<(), Error> {
         if event.has(EVLIST_FINALIZING) {
             return Ok(());
@@ -46,6 +47,11 @@ impl State {
             event.ev_res.set(event.ev_res.get() | result);
             return Ok(());
         }
+        self.activate_anew(event, result, calls)
+    }
+
+    #[inline(never)]
+    fn activate_anew(&mut self, event: &event, result: c_short, calls: c_short) -> Result<(), Error> {
         self.check_priority(&event.ev_evcallback);
         // Of what is given by hand the engine has to know only what a new deadline takes back.
         let causes = if result & EV_TIMEOUT == 0 {
@@ -197,6 +203,8 @@ fn is_active_by_timeout(base: &State, event: &event) -> bool {
 /// # Safety
 ///
 /// `ev` was assigned, and its base is alive.
+#[expect(clippy::inline_always, reason = "as `Engine::leave`")]
+#[inline(always)]
 unsafe fn delete(ev: *mut event, blocking: Blocking) -> c_int {
     // SAFETY: the caller vouches for the event.
     let event = unsafe { event_at(ev) };

@@ -14,6 +14,8 @@ use crate::diagnostics::{debug, warn};
 
 impl<B: Backend, P> Engine<B, P> {
     /// Tells the backend what has changed for one descriptor, if anything.
+    #[expect(clippy::inline_always, reason = "returns after a system call are mispredicted")]
+    #[inline(always)]
     pub(super) fn tell(&mut self, fd: RawFd) -> Result<(), Error> {
         if let Some(change) = self.fds.change(fd) {
             self.apply(&change)?;
@@ -21,6 +23,7 @@ impl<B: Backend, P> Engine<B, P> {
         Ok(())
     }
 
+    #[inline]
     fn apply(&mut self, change: &Change) -> Result<(), Error> {
         self.backend.update(change)?;
         self.fds.commit(change);

@@ -11,7 +11,8 @@ use crate::Error;
 
 impl<B: Backend, P> Engine<B, P> {
     /// Puts the event into the map of its kind and tells the kernel.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "as `tell`")]
+    #[inline(always)]
     pub(super) fn register(&mut self, index: u32) -> Result<(), Error> {
         let flags = self.slots.get(index).flags;
         if !self.register_again(index) {
@@ -80,7 +81,8 @@ impl<B: Backend, P> Engine<B, P> {
     }
 
     /// Takes the event out of the map of its kind and tells the kernel.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "as `tell`")]
+    #[inline(always)]
     pub(super) fn unregister(&mut self, index: u32) -> Result<(), Error> {
         let slot = self.slots.get_mut(index);
         let (flags, target) = (slot.flags, slot.target);

@@ -205,9 +205,17 @@ impl<B: Backend, P> Engine<B, P> {
 
     #[inline(never)]
     fn leave_maps(&mut self, index: u32) -> Result<(), Error> {
-        let retired = self.retire(index);
+        self.cancel_repeat(index);
+        self.disarm_timer(index);
+        self.deactivate(index);
+        let flags = self.slots.get(index).flags;
+        let left = if flags.contains(Flags::OWNED) {
+            self.retire(index)
+        } else {
+            self.unregister(index)
+        };
         self.end(index);
-        retired
+        left
     }
 
     /// What may happen to the event next.
