@@ -8,6 +8,7 @@ use ev_map::{FdMap, Matched};
 
 use super::active::{ActiveQueues, Pushed};
 use super::slots::Flags;
+use super::turn::Run;
 use super::{Causes, Engine};
 use crate::Error;
 use crate::diagnostics::{debug, warn};
@@ -140,12 +141,18 @@ impl<B: Backend, P> Engine<B, P> {
         self.reinit_internals()
     }
 
-    /// Puts an event at the end of its queue, and notices when that is more urgent than what is being processed. What is
-    /// found before a turn has chosen its priority, ready descriptors and delivered signals, need not be noticed.
+    /// As the function [`push`].
     pub(super) fn push(&mut self, index: u32, causes: Causes) {
-        if self.active.push(index, causes) == Pushed::Queued {
-            self.run.notice(self.active.priority(index));
-        }
+        push(&mut self.active, &mut self.run, index, causes);
+    }
+}
+
+/// Puts an event at the end of its queue, and notices when that is more urgent than what is being processed. What is found
+/// before a turn has chosen its priority, ready descriptors and delivered signals, need not be noticed.
+#[inline]
+pub(super) fn push(active: &mut ActiveQueues, run: &mut Run, index: u32, causes: Causes) {
+    if active.push(index, causes) == Pushed::Queued {
+        run.notice(active.priority(index));
     }
 }
 

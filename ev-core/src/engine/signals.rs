@@ -8,6 +8,7 @@ use ev_map::{Sharing, SignalMap};
 use ev_signal::{Method, SignalError};
 
 use super::Engine;
+use super::kernel::push;
 use crate::{Causes, Error};
 
 /// What is known of signals.
@@ -95,12 +96,16 @@ impl<B: Backend, P> Engine<B, P> {
     /// Makes all added events on a signal active, each for one call. Answers how many.
     #[doc(alias = "event_base_active_by_signal")]
     pub fn activate_signal(&mut self, signal: i32) -> usize {
-        let hits: Vec<u32> = self.signals.events.events_on(signal).collect();
-        for &index in &hits {
-            self.push(index, Causes::SIGNAL);
+        let Self {
+            signals, active, run, ..
+        } = self;
+        let mut number = 0;
+        for index in signals.events.events_on(signal) {
+            push(active, run, index, Causes::SIGNAL);
+            number += 1;
         }
         self.note_active();
-        hits.len()
+        number
     }
 
     /// Makes the events of delivered signals active.
