@@ -169,7 +169,10 @@ impl<B: Backend, P> Engine<B, P> {
     pub fn renew(&mut self, key: EventKey, deadline: Deadline) -> Result<Standing, Error> {
         let index = self.slots.find(key)?;
         self.timers.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
-        self.take_back_timeout(index);
+        // Where nothing is active the event is not, and its node is not looked at.
+        if !self.active.is_empty() {
+            self.take_back_timeout(index);
+        }
         self.set_timer(index, deadline);
         let slot = self.slots.get_mut(index);
         if !slot.flags.contains(Flags::TIMED) {
@@ -195,7 +198,7 @@ impl<B: Backend, P> Engine<B, P> {
             return self.leave_maps(index);
         }
         self.disarm_timer(index);
-        // Where nothing is active the event is not, and its node is not looked at.
+        // As in `renew`.
         if !self.active.is_empty() {
             self.active.remove(index);
         }
@@ -235,7 +238,11 @@ impl<B: Backend, P> Engine<B, P> {
         Standing {
             is_registered: flags.contains(Flags::INSERTED),
             has_deadline: flags.contains(Flags::TIMED),
-            active: self.active.causes(index),
+            active: if self.active.is_empty() {
+                None
+            } else {
+                self.active.causes(index)
+            },
         }
     }
 
