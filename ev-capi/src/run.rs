@@ -4,6 +4,7 @@ use std::ffi::{c_int, c_short, c_void};
 use std::hint::spin_loop;
 use std::io;
 use std::mem;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ev_core::Time;
@@ -138,24 +139,26 @@ impl Locked {
             let waiter = unsafe { &mut *waiter };
             waiter.wait(timeout)
         };
-        let Some(waker) = self.waker.clone() else {
+        let Some(waker) = self.waker.as_ref().map(Arc::as_ptr) else {
             return self.unlocked(|| wait(timeout)).map(drop);
         };
         self.asleep = true;
         let until = timeout.map(|timeout| now.saturating_add(timeout).as_nanos());
         let lingers = mem::take(&mut self.notified) && timeout != Some(Duration::ZERO);
         let (waited, woken) = self.unlocked(|| {
+            // SAFETY: a base keeps its waker until it is freed, which nobody does while its loop runs.
+            let gate = unsafe { &*waker }.gate();
             if lingers {
-                linger(waker.gate());
+                linger(gate);
             }
-            let admission = waker.gate().begin_wait(until);
+            let admission = gate.begin_wait(until);
             let waited = wait(if admission == Admission::Sleep {
                 timeout
             } else {
                 Some(Duration::ZERO)
             });
             // Whether notified or not, the engine is looked at next.
-            (waited, waker.gate().end_wait())
+            (waited, gate.end_wait())
         });
         self.asleep = false;
         self.notified = woken == Woken::Notified;
