@@ -208,6 +208,18 @@ static void no_room_for_a_timer(void)
 	limit = -1;
 	say("add: %d", event_add(event, &soon));
 	say("loop: %d", event_base_loop(short_of_memory, 0));
+	event_free(event);
+}
+
+static void no_memory_for_a_signal_by_hand(void)
+{
+	struct event *event = evsignal_new(short_of_memory, SIGUSR1, nothing, NULL);
+	event_add(event, NULL);
+	limit = 0;
+	event_base_active_by_signal(short_of_memory, SIGUSR1);
+	limit = -1;
+	say("active: %d", event_pending(event, EV_SIGNAL, NULL));
+	event_free(event);
 }
 
 static void finalizer(struct event *event, void *unused)
@@ -356,6 +368,7 @@ int main(void)
 	CHILD(no_loopexit);
 	CHILD(no_common_timeout);
 	CHILD(no_room_for_a_timer);
+	CHILD(no_memory_for_a_signal_by_hand);
 	CHILD(no_room_for_a_finalizer);
 	CHILD(a_finalizer_that_is_null);
 	CHILD(no_memory_to_free_with);

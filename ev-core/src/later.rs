@@ -59,7 +59,7 @@ impl<S, B: Backend> Reactor<S, B> {
     /// Has `closure` called in this loop once the callback that runs has returned, with the loop's middle priority.
     ///
     /// For what should not be done where it comes up: deep in another callback, or before its siblings have run. Of what
-    /// is deferred within a turn the first 32 are called in that turn and the others in the next, so that work that
+    /// is deferred within a turn the first 33 are called in that turn and the others in the next, so that work that
     /// defers more of itself does not keep everything else waiting. What is deferred outside a run is called in the next
     /// one. [`remove`](Self::remove) calls it off.
     ///

@@ -1,7 +1,6 @@
 //! `evthread_use_pthreads`: the functions for POSIX threads.
 
 use std::ffi::{c_int, c_long, c_uint, c_ulong, c_void};
-use std::hint::spin_loop;
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::Mutex;
@@ -59,6 +58,13 @@ pub extern "C" fn evthread_use_pthreads_with_flags(flags: c_int) -> c_int {
     0
 }
 
+/// A mutex that another thread holds is tried for a while before the thread sleeps. The library holds its locks for less
+/// time than that takes, and for much less than to sleep and to be woken does.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const PLAIN_KIND: c_int = libc::PTHREAD_MUTEX_ADAPTIVE_NP;
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+const PLAIN_KIND: c_int = libc::PTHREAD_MUTEX_DEFAULT;
+
 /// The attributes of a lock to be made.
 struct Attributes(pthread_mutexattr_t);
 
@@ -71,13 +77,15 @@ impl Attributes {
         }
         // SAFETY: The function has succeeded.
         let mut attributes = Attributes(unsafe { raw.assume_init() });
-        if locktype & RECURSIVE != 0 {
-            // SAFETY: The attributes are initialised.
-            let failed =
-                unsafe { libc::pthread_mutexattr_settype(&raw mut attributes.0, libc::PTHREAD_MUTEX_RECURSIVE) };
-            if failed != 0 {
-                return None;
-            }
+        let kind = if locktype & RECURSIVE != 0 {
+            libc::PTHREAD_MUTEX_RECURSIVE
+        } else {
+            PLAIN_KIND
+        };
+        // SAFETY: The attributes are initialised.
+        let failed = unsafe { libc::pthread_mutexattr_settype(&raw mut attributes.0, kind) };
+        if failed != 0 {
+            return None;
         }
         if inherits && !attributes.inherit() {
             return None;
@@ -126,32 +134,10 @@ unsafe extern "C" fn free_lock(lock: *mut c_void, _locktype: c_uint) {
     unsafe { mm::free(lock) };
 }
 
-/// How often a lock that another thread holds is tried before the thread sleeps. The library holds its locks for less time
-/// than that takes, and for much less than to sleep and to be woken does.
-const TRIES: u32 = 100;
-
 unsafe extern "C" fn lock(mode: c_uint, lock: *mut c_void) -> c_int {
-    // SAFETY: The caller has the mutex from `alloc_lock`.
-    let tried = unsafe { libc::pthread_mutex_trylock(lock.cast()) };
-    if tried != libc::EBUSY || mode & TRY != 0 {
-        return tried;
-    }
-    // SAFETY: As above.
-    unsafe { lock_held(lock) }
-}
-
-/// Waits for a mutex that another thread holds.
-///
-/// # Safety
-/// The mutex is alive.
-#[cold]
-unsafe fn lock_held(lock: *mut c_void) -> c_int {
-    for _ in 0..TRIES {
-        spin_loop();
-        // SAFETY: The caller has the mutex.
-        if unsafe { libc::pthread_mutex_trylock(lock.cast()) } == 0 {
-            return 0;
-        }
+    if mode & TRY != 0 {
+        // SAFETY: The caller has the mutex from `alloc_lock`.
+        return unsafe { libc::pthread_mutex_trylock(lock.cast()) };
     }
     // SAFETY: As above.
     unsafe { libc::pthread_mutex_lock(lock.cast()) }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ev_backend::{Backend, Interest, Registration};
 use ev_timer::Time;
 
+use super::kernel::push;
 use super::slots::Flags;
 use super::{Arming, Deadline, Engine, Removed, Spec, Target};
 use crate::event::Persistence;
@@ -223,13 +224,19 @@ impl<B: Backend, P> Engine<B, P> {
     /// for. Answers how many.
     #[doc(alias = "event_base_active_by_fd")]
     pub fn activate_descriptor(&mut self, fd: RawFd, causes: Causes) -> usize {
-        let hits: Vec<u32> = self.fds.events_on(fd).collect();
+        let Self {
+            fds,
+            slots,
+            active,
+            run,
+            ..
+        } = self;
         let mut number = 0;
-        for index in hits {
-            let slot = self.slots.get(index);
+        for index in fds.events_on(fd) {
+            let slot = slots.get(index);
             let wanted = Causes::from_bits_retain(u16::from(slot.interest.bits())) & causes;
             if !wanted.is_empty() && !slot.flags.contains(Flags::INTERNAL) {
-                self.push(index, wanted);
+                push(active, slots, run, index, wanted);
                 number += 1;
             }
         }

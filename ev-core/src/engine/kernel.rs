@@ -6,14 +6,17 @@ use std::os::fd::RawFd;
 use ev_backend::{Backend, Change, Features, Readiness, Tag, Waiter};
 use ev_map::{FdMap, Matched};
 
-use super::active::Pushed;
-use super::slots::Flags;
+use super::active::{ActiveQueues, Pushed};
+use super::slots::{Flags, Slots};
+use super::turn::Run;
 use super::{Causes, Engine};
 use crate::Error;
 use crate::diagnostics::{debug, warn};
 
 impl<B: Backend, P> Engine<B, P> {
     /// Tells the backend what has changed for one descriptor, if anything.
+    #[expect(clippy::inline_always, reason = "returns after a system call are mispredicted")]
+    #[inline(always)]
     pub(super) fn tell(&mut self, fd: RawFd) -> Result<(), Error> {
         if let Some(change) = self.fds.change(fd) {
             self.apply(&change)?;
@@ -21,6 +24,7 @@ impl<B: Backend, P> Engine<B, P> {
         Ok(())
     }
 
+    #[inline]
     fn apply(&mut self, change: &Change) -> Result<(), Error> {
         self.backend.update(change)?;
         self.fds.commit(change);
@@ -147,12 +151,18 @@ impl<B: Backend, P> Engine<B, P> {
         self.reinit_internals()
     }
 
-    /// Puts an event at the end of its queue, and notices when that is more urgent than what is being processed. What is
-    /// found before a turn has chosen its priority, ready descriptors and delivered signals, need not be noticed.
+    /// As the function [`push`].
     pub(super) fn push(&mut self, index: u32, causes: Causes) {
-        if self.active.push(&mut self.slots, index, causes) == Pushed::Queued {
-            self.run.notice(self.slots.get(index).activation.priority());
-        }
+        push(&mut self.active, &mut self.slots, &mut self.run, index, causes);
+    }
+}
+
+/// Puts an event at the end of its queue, and notices when that is more urgent than what is being processed. What is found
+/// before a turn has chosen its priority, ready descriptors and delivered signals, need not be noticed.
+#[inline]
+pub(super) fn push<P>(active: &mut ActiveQueues, slots: &mut Slots<P>, run: &mut Run, index: u32, causes: Causes) {
+    if active.push(slots, index, causes) == Pushed::Queued {
+        run.notice(slots.get(index).activation.priority());
     }
 }
 

@@ -14,7 +14,8 @@ const VOUCHED_FOR: Flags = Flags::OWNED.union(Flags::ACCEPTED);
 
 impl<B: Backend, P> Engine<B, P> {
     /// Puts the event into the map of its kind and tells the kernel.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "as `tell`")]
+    #[inline(always)]
     pub(super) fn register(&mut self, index: u32) -> Result<(), Error> {
         if self.register_again(index) {
             return Ok(());

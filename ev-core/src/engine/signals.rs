@@ -2,12 +2,13 @@
 
 use std::io;
 
-use ev_backend::Backend;
+use ev_backend::{Backend, Mode};
 use ev_map::{Sharing, SignalMap};
 
 use ev_signal::{Method, SignalError};
 
 use super::Engine;
+use super::kernel::push;
 use crate::{Causes, Error};
 
 /// What is known of signals.
@@ -67,7 +68,7 @@ impl<B: Backend, P> Engine<B, P> {
     fn watch(&mut self, signal: i32) -> Result<(), Error> {
         if self.signals.receiver.is_none() {
             let receiver = ev_signal::Signals::with_method(self.signals.method)?;
-            let index = self.insert_internal(&receiver)?;
+            let index = self.insert_internal(&receiver, Mode::Level)?;
             self.signals.receiver = Some((receiver, index));
         }
         let receiver = self.signals.receiver.as_mut();
@@ -95,12 +96,20 @@ impl<B: Backend, P> Engine<B, P> {
     /// Makes all added events on a signal active, each for one call. Answers how many.
     #[doc(alias = "event_base_active_by_signal")]
     pub fn activate_signal(&mut self, signal: i32) -> usize {
-        let hits: Vec<u32> = self.signals.events.events_on(signal).collect();
-        for &index in &hits {
-            self.push(index, Causes::SIGNAL);
+        let Self {
+            signals,
+            active,
+            slots,
+            run,
+            ..
+        } = self;
+        let mut number = 0;
+        for index in signals.events.events_on(signal) {
+            push(active, slots, run, index, Causes::SIGNAL);
+            number += 1;
         }
         self.note_active();
-        hits.len()
+        number
     }
 
     /// Makes the events of delivered signals active.

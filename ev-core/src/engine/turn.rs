@@ -88,8 +88,8 @@ pub struct Taken<P> {
 }
 
 /// Deferred events beyond that many wait for the next turn, so that those that defer further ones leave room for the
-/// rest. libevent's number.
-const MOST_DEFERRED: u32 = 32;
+/// rest. libevent's number: it puts off what comes when more than 32 were taken.
+const MOST_DEFERRED: u32 = 33;
 
 /// A signal that was delivered several times: its callback is called once for each.
 #[derive(Clone, Copy)]

@@ -6,7 +6,7 @@ use ev_core::engine::{Held, Limits, Outcome, RunMode, Step, Stop};
 use ev_core::{Causes, Interest, Persistence, Readiness};
 
 pub const PRIORITIES: u8 = 3;
-const MOST_DEFERRED: u32 = 32;
+const MOST_DEFERRED: u32 = 33;
 
 /// What is known of an event.
 #[derive(Clone, Debug)]

@@ -46,7 +46,7 @@ scenarios!("later":
     deferred_with_a_priority,
     deferred_more_urgent_ends_the_turn,
     deferred_with_a_priority_that_does_not_exist_comes_back,
-    deferred_beyond_thirty_two_is_for_the_next_turn,
+    deferred_beyond_thirty_three_is_for_the_next_turn,
     deferred_chains_do_not_starve_descriptors,
     deferred_outside_a_run_is_called_in_the_next,
     deferred_is_activity,
@@ -615,7 +615,7 @@ fn deferred_with_a_priority_that_does_not_exist_comes_back(cell: &Cell) -> Verdi
 }
 
 /// Of what is deferred within a turn thirty-two are called in it; what was put off counts in the turn that calls it.
-fn deferred_beyond_thirty_two_is_for_the_next_turn(cell: &Cell) -> Verdict {
+fn deferred_beyond_thirty_three_is_for_the_next_turn(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
     let log = Log::new();
     lp.events().on_prepare(log.noting_prepare(1000));
@@ -636,7 +636,7 @@ fn deferred_beyond_thirty_two_is_for_the_next_turn(cell: &Cell) -> Verdict {
     assert_eq!(lp.run(), Outcome::Empty);
     let calls = log.take();
     let turns: Vec<&[i32]> = calls.split(|&entry| entry == 1000).skip(1).collect();
-    let expected: [Vec<i32>; 3] = [(0..32).collect(), (32..64).collect(), (64..70).collect()];
+    let expected: [Vec<i32>; 3] = [(0..33).collect(), (33..66).collect(), (66..70).collect()];
     assert_eq!(turns, expected);
     Ok(())
 }
@@ -651,7 +651,7 @@ fn chain(cx: &mut Events<'_>, log: Log<&'static str>, links: usize) {
     });
 }
 
-/// A closure that goes on deferring itself leaves a turn after thirty-two, so that descriptors are looked at.
+/// A closure that goes on deferring itself leaves a turn after thirty-three, so that descriptors are looked at.
 fn deferred_chains_do_not_starve_descriptors(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
     let log = Log::new();
@@ -668,7 +668,7 @@ fn deferred_chains_do_not_starve_descriptors(cell: &Cell) -> Verdict {
     assert_eq!(lp.run(), Outcome::Empty);
     let mut expected = vec!["link"; 100];
     // What was put off is active before the next turn asks the kernel.
-    expected.insert(33, "socket");
+    expected.insert(34, "socket");
     assert_eq!(log.take(), expected);
     Ok(())
 }
