@@ -69,7 +69,7 @@ static void draw_numbers(void)
 	spread = opt.t > MANY ? 500000 : 10000;
 	for (long i = 0; i < opt.t; i++)
 		ahead[i] = random_below(1000000000);
-	for (long i = 0; i < opt.t; i++) {
+	for (long i = 1; i < opt.t; i++) {
 		long k = random_below(i + 1);
 
 		order[i] = order[k];
