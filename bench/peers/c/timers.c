@@ -13,11 +13,6 @@ static uint64_t far_ahead(long i)
 	return 10000000 + (opt.same ? 0 : ahead[i]);
 }
 
-static double each(uint64_t start, long operations)
-{
-	return (double)(now_ns() - start) / operations;
-}
-
 static void come_and_go(void)
 {
 	long half = opt.t / 2;

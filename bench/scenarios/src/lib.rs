@@ -42,6 +42,8 @@ pub use random::idle_timeout;
 
 use figures::Figures;
 
+/// Rounds before those that count: memory is allocated and caches are filled in them.
+const WARM_UP: usize = 2;
 /// Exit code: the peer cannot do what was asked.
 const CANNOT: u8 = 3;
 
