@@ -74,6 +74,8 @@ void peer_add(long i)
 void peer_delete(long i)
 {
 	uv_poll_stop(sources + i);
+	if (opt.tmo)
+		uv_timer_stop(timeouts + i);
 }
 
 void peer_poll(void)

@@ -18,6 +18,13 @@ struct State {
     stop: bool,
 }
 
+/// A source that is added.
+struct Added {
+    source: RegistrationToken,
+    /// Of its idle timeout.
+    alarm: Option<RegistrationToken>,
+}
+
 /// A timer and its registration, by which it is set anew.
 #[derive(Clone)]
 struct Alarm {
@@ -50,8 +57,7 @@ struct Calloop {
     state: State,
     options: Options,
     sources: Vec<Arc<File>>,
-    /// Of those sources that are added.
-    registered: Vec<Option<RegistrationToken>>,
+    added: Vec<Option<Added>>,
     timers: Vec<Option<Alarm>>,
 }
 
@@ -75,7 +81,7 @@ impl Peer for Calloop {
             state: State { course, stop: false },
             options: options.clone(),
             sources: vec![],
-            registered: vec![],
+            added: vec![],
             timers: vec![],
         }
     }
@@ -85,7 +91,7 @@ impl Peer for Calloop {
     }
 
     fn prepare(&mut self, sources: Vec<File>) {
-        self.registered.resize(sources.len(), None);
+        self.added.resize_with(sources.len(), || None);
         self.sources = sources.into_iter().map(Arc::new).collect();
     }
 
@@ -96,25 +102,34 @@ impl Peer for Calloop {
             (Mode::Level, PostAction::Continue)
         };
         let source = Generic::new(Arc::clone(&self.sources[i]), Interest::READ, mode);
-        let registered = if self.options.timeout {
+        let (registered, alarm) = if self.options.timeout {
             let (handle, alarm) = (self.handle.clone(), Alarm::new(&self.handle, idle_timeout(i)));
-            self.handle.insert_source(source, move |_, source, state| {
+            let token = alarm.token;
+            let registered = self.handle.insert_source(source, move |_, source, state| {
                 state.stop |= state.course.pass_on(i, source);
                 alarm.set(&handle, idle_timeout(i)).expect("it is not due yet");
                 Ok(after)
-            })
+            });
+            (registered, Some(token))
         } else {
-            self.handle.insert_source(source, move |_, source, state| {
+            let registered = self.handle.insert_source(source, move |_, source, state| {
                 state.stop |= state.course.pass_on(i, source);
                 Ok(after)
-            })
+            });
+            (registered, None)
         };
-        self.registered[i] = Some(registered.expect("the descriptor is open"));
+        self.added[i] = Some(Added {
+            source: registered.expect("the descriptor is open"),
+            alarm,
+        });
     }
 
     fn delete(&mut self, i: usize) {
-        if let Some(token) = self.registered[i].take() {
-            self.handle.remove(token);
+        if let Some(added) = self.added[i].take() {
+            self.handle.remove(added.source);
+            if let Some(alarm) = added.alarm {
+                self.handle.remove(alarm);
+            }
         }
     }
 
