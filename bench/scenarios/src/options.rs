@@ -28,8 +28,8 @@ pub struct Options {
     pub same: bool,
     /// `locks`: the loop that other threads may use, where a peer has two.
     pub locks: bool,
-    /// `clock`: each timer is set by its timeout, from the time the clock shows then. Without it all operations of a
-    /// phase count from one reading.
+    /// `clock`: each timer is set by its timeout, from the time the clock shows then. Without it all timers that are
+    /// inserted and set anew in a round count from one reading, and those that are to expire from another one.
     pub clock: bool,
     /// `told`: with `same`, the loop is told beforehand that many timers are going to have this timeout.
     pub told: bool,

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bench_scenarios::{Abilities, Course, Options, Peer, idle_timeout};
 use calloop::generic::Generic;
@@ -33,8 +33,8 @@ struct Alarm {
 }
 
 impl Alarm {
-    fn new(handle: &LoopHandle<'static, State>, after: Duration) -> Self {
-        let dispatcher = Dispatcher::new(Timer::from_duration(after), |_, (), state: &mut State| {
+    fn new(handle: &LoopHandle<'static, State>, deadline: Instant) -> Self {
+        let dispatcher = Dispatcher::new(Timer::from_deadline(deadline), |_, (), state: &mut State| {
             state.course.timer_fired();
             TimeoutAction::Drop
         });
@@ -45,8 +45,8 @@ impl Alarm {
     }
 
     /// Sets it anew, unless it has fired and is registered no longer.
-    fn set(&self, handle: &LoopHandle<'static, State>, after: Duration) -> calloop::Result<()> {
-        self.dispatcher.as_source_mut().set_duration(after);
+    fn set(&self, handle: &LoopHandle<'static, State>, deadline: Instant) -> calloop::Result<()> {
+        self.dispatcher.as_source_mut().set_deadline(deadline);
         handle.update(&self.token)
     }
 }
@@ -59,6 +59,8 @@ struct Calloop {
     sources: Vec<Arc<File>>,
     added: Vec<Option<Added>>,
     timers: Vec<Option<Alarm>>,
+    /// What timers count from.
+    now: Instant,
 }
 
 impl Calloop {
@@ -83,6 +85,7 @@ impl Peer for Calloop {
             sources: vec![],
             added: vec![],
             timers: vec![],
+            now: Instant::now(),
         }
     }
 
@@ -103,11 +106,15 @@ impl Peer for Calloop {
         };
         let source = Generic::new(Arc::clone(&self.sources[i]), Interest::READ, mode);
         let (registered, alarm) = if self.options.timeout {
-            let (handle, alarm) = (self.handle.clone(), Alarm::new(&self.handle, idle_timeout(i)));
+            let (handle, alarm) = (
+                self.handle.clone(),
+                Alarm::new(&self.handle, Instant::now() + idle_timeout(i)),
+            );
             let token = alarm.token;
             let registered = self.handle.insert_source(source, move |_, source, state| {
                 state.stop |= state.course.pass_on(i, source);
-                alarm.set(&handle, idle_timeout(i)).expect("it is not due yet");
+                let deadline = Instant::now() + idle_timeout(i);
+                alarm.set(&handle, deadline).expect("it is not due yet");
                 Ok(after)
             });
             (registered, Some(token))
@@ -160,10 +167,15 @@ impl Peer for Calloop {
         self.timers.resize(count, None);
     }
 
+    fn read_clock(&mut self) {
+        self.now = Instant::now();
+    }
+
     fn set_timer(&mut self, i: usize, after: Duration) {
+        let deadline = self.now + after;
         match &self.timers[i] {
-            Some(alarm) if alarm.set(&self.handle, after).is_ok() => {}
-            _ => self.timers[i] = Some(Alarm::new(&self.handle, after)),
+            Some(alarm) if alarm.set(&self.handle, deadline).is_ok() => {}
+            _ => self.timers[i] = Some(Alarm::new(&self.handle, deadline)),
         }
     }
 
