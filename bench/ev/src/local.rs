@@ -31,7 +31,7 @@ impl Local {
 impl Peer for Local {
     const NAME: &'static str = "ev";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
-    const ABILITIES: Abilities = Abilities::ALL;
+    const ABILITIES: Abilities = Abilities::ONE_THREAD;
     type Notifier = Activator<Remote<Course>>;
 
     fn open(options: &Options, course: Course) -> Self {

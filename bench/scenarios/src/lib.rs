@@ -50,32 +50,48 @@ const USAGE: u8 = 2;
 const CANNOT: u8 = 3;
 
 /// Runs the scenario that the command line asks for and prints its line.
+pub fn main<P: Peer>() -> ExitCode {
+    run_command_line(|scenario, options| run::<P>(scenario, options))
+}
+
+/// As [`main()`], for a library with two loops: with `locks` it runs on `L`, which other threads may use.
+pub fn main_with_locks<P: Peer, L: Peer>() -> ExitCode {
+    run_command_line(|scenario, options| {
+        let run = if options.locks { run::<L> } else { run::<P> };
+        run(scenario, options)
+    })
+}
+
+#[expect(clippy::print_stderr, reason = "that is where a program says what is wrong")]
+fn run_command_line(run: impl FnOnce(&str, &Options) -> ExitCode) -> ExitCode {
+    let mut arguments = env::args().skip(1);
+    let scenario = arguments.next().unwrap_or_default();
+    match Options::parse(arguments) {
+        Ok(options) => run(&scenario, &options),
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
 #[expect(
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "that is what the program is for"
 )]
-pub fn main<P: Peer>() -> ExitCode {
-    let mut arguments = env::args().skip(1);
-    let scenario = arguments.next().unwrap_or_default();
-    let options = match Options::parse(arguments) {
-        Ok(options) => options,
-        Err(message) => {
-            eprintln!("{message}");
-            return ExitCode::from(USAGE);
-        }
-    };
-    let Some(measure) = measurement::<P>(&scenario) else {
+fn run<P: Peer>(scenario: &str, options: &Options) -> ExitCode {
+    let Some(measure) = measurement::<P>(scenario) else {
         eprintln!("unknown scenario {scenario}");
         return ExitCode::from(USAGE);
     };
-    if let Some(lack) = P::ABILITIES.lack(&scenario, &options) {
+    if let Some(lack) = P::ABILITIES.lack(scenario, options) {
         eprintln!("{} has no {lack}", P::NAME);
         return ExitCode::from(CANNOT);
     }
-    match measure(&options) {
+    match measure(options) {
         Ok(figures) => {
-            println!("{}", figures.line(&options.label(P::NAME), P::VERSION, &scenario));
+            println!("{}", figures.line(&options.label(P::NAME), P::VERSION, scenario));
             ExitCode::from(u8::from(figures.failures > 0))
         }
         Err(error) => {

@@ -72,7 +72,7 @@ impl Calloop {
 impl Peer for Calloop {
     const NAME: &'static str = "calloop";
     const VERSION: &'static str = env!("CALLOOP_VERSION");
-    const ABILITIES: Abilities = Abilities::ALL;
+    const ABILITIES: Abilities = Abilities::ONE_THREAD;
     type Notifier = Ping;
 
     fn open(options: &Options, course: Course) -> Self {
