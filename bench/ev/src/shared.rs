@@ -38,7 +38,7 @@ fn stop(cx: &SharedContext<'_>) {
 
 impl Peer for Shared {
     const NAME: &'static str = "ev";
-    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const VERSION: &'static str = env!("EV_CORE_VERSION");
     const ABILITIES: Abilities = Abilities {
         locks: true,
         ..Abilities::ONE_THREAD
