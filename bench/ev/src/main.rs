@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use ev_core::RunMode;
 
-/// One turn that does not wait. It asks the kernel even if no event is added, as the other loops do.
+/// One turn that does not wait. It asks the kernel even if no event is added, as most of the other loops do.
 const POLL: RunMode = RunMode::FOREVER.union(RunMode::ONCE).union(RunMode::NON_BLOCKING);
 
 fn main() -> ExitCode {

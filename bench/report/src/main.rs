@@ -169,7 +169,10 @@ fn report(options: &Options) -> Result {
     }
     report.add(&format!("## Targets\n\n{}", targets::table(&results)));
     if !results.versions.is_empty() {
-        report.add(&format!("## Who was measured\n\n{}", tables::contenders(&results)));
+        report.add(&format!(
+            "## Who was measured\n\n{}",
+            tables::contenders(measurements.iter().copied(), &results)
+        ));
     }
     fs::write(
         options.out.join("measurements.md"),

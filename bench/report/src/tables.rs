@@ -1,8 +1,8 @@
 //! Results as Markdown.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use crate::contenders::EXPLANATIONS;
 use crate::plan::{Measurement, Section};
 use crate::results::{Counts, Results, Runs};
 
@@ -27,20 +27,19 @@ impl Table {
     }
 }
 
-/// Who was measured in this run, with versions.
-pub(crate) fn contenders(results: &Results) -> String {
+/// Who was measured, in the order of the measurements, with versions; and by what else.
+pub(crate) fn contenders<'a>(measurements: impl Iterator<Item = &'a Measurement>, results: &Results) -> String {
     let mut table = Table::new(&["name", "what it is", "version"].map(str::to_owned), |_| true);
-    for (label, explanation) in EXPLANATIONS {
-        let programs = label
-            .split(", ")
-            .map(|label| label.split([' ', '+']).next().unwrap_or(label));
-        if !programs.clone().any(|program| results.versions.contains_key(program)) {
-            continue;
+    let mut known = BTreeSet::new();
+    for contender in measurements.flat_map(|measurement| &measurement.contenders) {
+        if let Some(version) = results.versions.get(contender.program)
+            && known.insert(contender.label)
+        {
+            table.row(&[contender.label, contender.explanation, version].map(str::to_owned));
         }
-        let versions: Vec<&str> = programs
-            .map(|program| results.versions.get(program).map_or("not measured", String::as_str))
-            .collect();
-        table.row(&[(*label).to_owned(), (*explanation).to_owned(), versions.join(", ")]);
+    }
+    if let Some(version) = results.versions.get("wrk") {
+        table.row(&["wrk", "asks the servers, in one thread", version].map(str::to_owned));
     }
     table.text
 }
