@@ -69,7 +69,8 @@ impl Tools {
         }
         if self.strace {
             let file = scratch.join("strace.out");
-            let tool = ["strace", "-c", "-f", "-o", &file.display().to_string()].map(str::to_owned);
+            // `-I2`: with `-o` it would ignore that it is asked to end.
+            let tool = ["strace", "-I2", "-c", "-f", "-o", &file.display().to_string()].map(str::to_owned);
             let counted = difference(&tool, &file, system_calls, programs, measurement, contender)?;
             counts.system_calls = Some(counted);
         }

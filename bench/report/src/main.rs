@@ -6,7 +6,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `contenders`, `plan` | who is measured, and at what |
-//! | `programs`, `run`, `counts` | building and running them, also under valgrind and strace |
+//! | `programs`, `run`, `counts`, `process` | building and running them, also under valgrind and strace |
 //! | `servers` | running web servers under a load |
 //! | `results` | medians, bests, ratios |
 //! | `tables`, `targets` | Markdown |
@@ -25,6 +25,7 @@ mod counts;
 mod lines;
 mod machine;
 mod plan;
+mod process;
 mod programs;
 mod results;
 mod run;

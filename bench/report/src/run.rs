@@ -2,16 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
 use crate::contenders::Contender;
+use crate::process;
 use crate::programs::Programs;
 
 /// The exit code of a peer that cannot do what it was asked.
 const CANNOT: i32 = 3;
 /// `EMFILE`, as C and Rust say it.
 const TOO_MANY: &str = "Too many open files";
+
+/// No run takes longer: a program that does has stalled.
+const LIMIT: Duration = Duration::from_mins(10);
 
 /// What a run printed.
 #[derive(Clone, Debug)]
@@ -45,10 +50,7 @@ pub(crate) fn run_under(
         }
     };
     command.args(arguments.split(' ')).args(contender.arguments);
-    let output = command
-        .output()
-        .map_err(|error| format!("cannot be started: {error}"))?;
-    answer(&output, contender)
+    answer(&process::output(&mut command, LIMIT)?, contender)
 }
 
 fn answer(output: &Output, contender: &Contender) -> Result<Line, String> {
