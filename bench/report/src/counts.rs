@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use crate::contenders::Contender;
 use crate::plan::Measurement;
 use crate::programs::Programs;
-use crate::results::Counts;
+use crate::results::{Counts, Lack};
 use crate::run::run_under;
 
 /// Few rounds and more, and not many events in each. Of several options of a name the last one holds.
@@ -54,7 +54,7 @@ impl Tools {
         measurement: &Measurement,
         contender: &Contender,
         scratch: &Path,
-    ) -> Result<Counts, String> {
+    ) -> Result<Counts, Lack> {
         let mut counts = Counts::default();
         if self.valgrind {
             let file = scratch.join("callgrind.out");
@@ -92,12 +92,12 @@ fn difference(
     programs: &Programs,
     measurement: &Measurement,
     contender: &Contender,
-) -> Result<Counted, String> {
+) -> Result<Counted, Lack> {
     let mut runs = vec![];
     for rounds in ROUNDS {
         let arguments = format!("{} {rounds}", measurement.arguments);
         let line = run_under(tool, programs, contender, &arguments)?;
-        let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
+        let text = fs::read_to_string(file).map_err(|error| Lack::Failed(error.to_string()))?;
         runs.push((line.figures.get("events").copied().unwrap_or_default(), parse(&text)));
     }
     let (few, more) = (&runs[0], &runs[1]);

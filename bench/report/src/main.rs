@@ -185,7 +185,16 @@ fn report(options: &Options) -> Result {
     };
     charts.draw(&options.out.join("charts"))?;
     println!("Tables and charts are in {}.", options.out.display());
-    Ok(())
+    succeeded(&results.failures)
+}
+
+/// The error, if anything failed: a table with a row of words in it is not what was asked for.
+fn succeeded(failures: &[String]) -> Result {
+    if failures.is_empty() {
+        Ok(())
+    } else {
+        Err(Error(format!("these failed:\n{}", failures.join("\n"))))
+    }
 }
 
 /// Runs all contenders of a section's measurements in turn.
@@ -212,11 +221,11 @@ fn measure(section: &Section, options: &Options, programs: &Programs, results: &
                         results.versions.insert(contender.program, line.version);
                         runs.record(contender.label, repetition, line.figures);
                     }
-                    Err(reason) => runs.record_lack(contender.label, reason),
+                    Err(lack) => runs.record_lack(contender.label, lack),
                 }
             }
         }
-        results.runs.insert(measurement.arguments, runs);
+        results.record(measurement.arguments, arguments, runs);
     }
 }
 
@@ -234,7 +243,7 @@ fn measure_servers(section: &Section, options: &Options, results: &mut Results, 
             .filter(|_| options.quick)
             .unwrap_or(measurement.arguments);
         let runs = servers.measure(measurement, arguments, options.repetitions())?;
-        results.runs.insert(measurement.arguments, runs);
+        results.record(measurement.arguments, arguments, runs);
     }
     results.versions.insert("httpd", "that of `ev-core` here".to_owned());
     results.versions.extend(servers.versions.clone());
@@ -252,13 +261,16 @@ fn count(
     let scratch: &Path = &options.programs.join("counts");
     fs::create_dir_all(scratch)?;
     for measurement in measurements.iter().filter(|measurement| measurement.is_counted) {
-        let of_each = results.counts.entry(measurement.arguments).or_default();
         for contender in &measurement.contenders {
             match tools.count(programs, measurement, contender, scratch) {
                 Ok(counts) => {
+                    let of_each = results.counts.entry(measurement.arguments).or_default();
                     of_each.insert(contender.label, counts);
                 }
-                Err(reason) => println!("{}, `{}`: {reason}", contender.label, measurement.arguments),
+                Err(lack) => {
+                    println!("{}, `{}`: {lack}", contender.label, measurement.arguments);
+                    results.note(contender.label, measurement.arguments, &lack);
+                }
             }
         }
     }

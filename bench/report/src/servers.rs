@@ -18,7 +18,7 @@ use std::process::{self, Command};
 
 use crate::contenders::Contender;
 use crate::plan::{Measurement, PER_CPU_SECOND, PER_SECOND};
-use crate::results::Runs;
+use crate::results::{Lack, Runs};
 use crate::{Error, Result};
 
 use server::Server;
@@ -71,17 +71,20 @@ impl Servers {
         for contender in &measurement.contenders {
             match self.start(contender, options.loops) {
                 Ok(server) => servers.push((contender.label, server)),
-                Err(reason) => runs.record_lack(contender.label, reason),
+                Err(reason) => runs.record_lack(contender.label, Lack::Failed(reason)),
             }
         }
         for repetition in 0..repetitions {
             for (label, server) in &servers {
+                if runs.lack(label).is_some() {
+                    continue;
+                }
                 match self.load(server, &options.load) {
                     Ok((figures, faults)) => {
                         runs.record(label, repetition, figures);
                         runs.remark(faults.map(|faults| format!("{label}, `{arguments}`: {faults}")));
                     }
-                    Err(reason) => runs.remark(Some(format!("{label}, `{arguments}`: {reason}"))),
+                    Err(reason) => runs.record_lack(label, Lack::Failed(reason)),
                 }
             }
         }

@@ -73,8 +73,8 @@ fn times(measurement: &Measurement, runs: &Runs) -> String {
     for contender in &measurement.contenders {
         let label = contender.label;
         let mut row = vec![label.to_owned()];
-        if let Some(reason) = runs.lack(label) {
-            row.push(reason.to_owned());
+        if let Some(lack) = runs.lack(label) {
+            row.push(lack.to_string());
             row.resize(header.len(), String::new());
         } else if let [figure] = figures {
             row.push(number(runs.median(label, figure)));
