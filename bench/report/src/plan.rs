@@ -221,7 +221,7 @@ fn set_up() -> Section {
                 POLLING,
                 CALLOOP,
             ],
-            RAW_INLINE,
+            RAW_DEFERRED,
             &[
                 ("setup n=100", None, No),
                 ("setup n=1000", Some("setup n=1000 r=15"), Yes),

@@ -125,7 +125,7 @@ fn targets() -> Vec<Target> {
         },
         Target {
             work: "add and delete, a turn between",
-            bounds: vec![bound(SET_UP, "ev", Ratio("dispatch", "raw+inline"), 1.0)],
+            bounds: vec![bound(SET_UP, "ev", Ratio("dispatch", "raw deferred"), 1.0)],
         },
         timers("timers: insert, cancel, set anew, expire", RANDOM_TIMERS, "raw", 1.3),
         timers("the same, ahead of libev", RANDOM_TIMERS, "libev", 1.0),
