@@ -104,8 +104,9 @@ fn times(measurement: &Measurement, runs: &Runs) -> String {
 /// Instructions and system calls of an event.
 pub(crate) fn counts(measurements: &[&Measurement], results: &Results) -> String {
     let mut text =
-        "## Instructions and system calls\n\nFor each event, or each event added or deleted: instructions in user \
-                    mode, the callback's own included, and system calls, the callback's read and write among them.\n"
+        "## Instructions and system calls\n\nFor each event; in `setup` for each pair of adding and deleting: \
+                    instructions in user mode, the callback's own included, and system calls, the callback's read and \
+                    write among them.\n"
             .to_owned();
     for measurement in measurements {
         let Some(of_each) = results.counts.get(measurement.arguments) else {
