@@ -27,8 +27,8 @@ enum What {
     Ratio(&'static str, &'static str),
     /// The same, for a figure of which more is better.
     AtLeast(&'static str, &'static str),
-    /// A figure as it is.
-    Value(&'static str),
+    /// A figure as it is, and its unit.
+    Value(&'static str, &'static str),
     Instructions,
     /// Calls of that name for an event.
     SystemCall(&'static str),
@@ -121,7 +121,7 @@ fn targets() -> Vec<Target> {
         },
         Target {
             work: "add and delete before a wait",
-            bounds: vec![bound(SET_UP, "ev", Value("nodispatch"), 12.0)],
+            bounds: vec![bound(SET_UP, "ev", Value("nodispatch", "ns"), 12.0)],
         },
         Target {
             work: "add and delete, a turn between",
@@ -138,16 +138,16 @@ fn targets() -> Vec<Target> {
         Target {
             work: "a notify of a burst",
             bounds: ["ev", "ev shared"]
-                .map(|label| bound(WAKE_UP, label, Value("burst"), 4.0))
+                .map(|label| bound(WAKE_UP, label, Value("burst", "ns"), 4.0))
                 .to_vec(),
         },
         Target {
-            work: "heap bytes of a read event",
-            bounds: vec![bound(MEMORY, "ev", Value("event_total"), 64.0)],
+            work: "heap for a read event",
+            bounds: vec![bound(MEMORY, "ev", Value("event_total", "bytes"), 64.0)],
         },
         Target {
-            work: "heap bytes of a timer",
-            bounds: vec![bound(MEMORY, "ev", Value("timer_total"), 40.0)],
+            work: "heap for a timer",
+            bounds: vec![bound(MEMORY, "ev", Value("timer_total", "bytes"), 40.0)],
         },
         server("httpd single", ONE_LOOP),
         server("httpd pool", ONE_LOOP),
@@ -217,7 +217,7 @@ impl Bound {
             What::Ratio(figure, reference) | What::AtLeast(figure, reference) => {
                 runs()?.ratio(self.label, reference, figure)
             }
-            What::Value(figure) => runs()?.median(self.label, figure),
+            What::Value(figure, _) => runs()?.median(self.label, figure),
             What::Instructions => counts()?.instructions,
             What::SystemCall(name) => Some(counts()?.system_calls.as_ref()?.get(name).copied().unwrap_or_default()),
         }
@@ -227,7 +227,7 @@ impl Bound {
     fn is_kept(&self, value: f64) -> bool {
         let half_digit = match self.what {
             What::Ratio(..) | What::AtLeast(..) => 0.005,
-            What::Value(_) | What::Instructions => 0.05,
+            What::Value(..) | What::Instructions => 0.05,
             What::SystemCall(_) => 0.0005,
         };
         if let What::AtLeast(..) = self.what {
@@ -248,7 +248,7 @@ impl Bound {
                 }
             }
             What::AtLeast(_, reference) => format!("{} × {reference}", ratio(Some(value))),
-            What::Value(_) => number(Some(value)),
+            What::Value(_, unit) => format!("{} {unit}", number(Some(value))),
             What::Instructions => format!("{} instructions", number(Some(value))),
             What::SystemCall(name) => format!("{value:.3} {name}"),
         };
@@ -263,7 +263,7 @@ impl Bound {
         match self.what {
             What::Ratio(_, reference) => format!("≤ {:.2} × {reference}", self.limit),
             What::AtLeast(_, reference) => format!("≥ {:.2} × {reference}", self.limit),
-            What::Value(_) => format!("≤ {}", self.limit),
+            What::Value(_, unit) => format!("≤ {} {unit}", self.limit),
             What::Instructions => format!("≤ {} instructions", self.limit),
             What::SystemCall(name) => format!("{} {name}", self.limit),
         }
@@ -288,7 +288,7 @@ mod tests {
                 What::Ratio(figure, reference) | What::AtLeast(figure, reference) => {
                     assert!(has(reference) && measurement.figures().contains(&figure));
                 }
-                What::Value(figure) => assert!(measurement.figures().contains(&figure)),
+                What::Value(figure, _) => assert!(measurement.figures().contains(&figure)),
                 What::Instructions | What::SystemCall(_) => assert!(measurement.is_counted),
             }
         }
@@ -302,6 +302,11 @@ mod tests {
         let servers = bound(ONE, "ev", What::AtLeast("ns", "raw"), 1.0);
         assert!(servers.is_kept(0.9951) && !servers.is_kept(0.9949));
         assert_eq!(servers.shown(0.9), "**0.90 × raw**");
+        let value = bound(SET_UP, "ev", What::Value("nodispatch", "ns"), 12.0);
+        assert_eq!(
+            (value.shown(11.5), value.wanted()),
+            ("11.5 ns".into(), "≤ 12 ns".into())
+        );
         let calls = bound(ONE_SHOT, "ev", What::SystemCall("epoll_ctl"), 0.0);
         assert!(calls.is_kept(0.0004) && !calls.is_kept(0.001));
     }
