@@ -36,7 +36,7 @@ impl Measurement {
             "pipes" => &["ns"],
             "setup" => &["nodispatch", "dispatch"],
             "timers" => &["insert", "cancel", "rearm", "expire"],
-            "wakeup" => &["idle", "burst", "burst_callbacks"],
+            "wakeup" => &["hot", "idle", "burst", "burst_callbacks"],
             "servers" => &[PER_CPU_SECOND, PER_SECOND],
             _ => &["event_struct", "event_total", "timer_struct", "timer_total"],
         }
@@ -263,8 +263,8 @@ fn timers() -> Section {
 fn wake_up() -> Section {
     Section {
         title: "Waking from another thread",
-        text: "Nanoseconds until a sleeping loop has answered (`idle`, mostly the kernel's), for each of `t` notifies in a \
-               `burst`, and how often the loop then called back. Both loops here make an event active, as libevent does.",
+        text: "Nanoseconds until a loop has answered that did so just before (`hot`) or sleeps (`idle`, mostly the \
+               kernel's), for each of `t` notifies in a `burst`, and how often the loop then called back. Both loops here make an event active, as libevent does.",
         measurements: measurements(
             &[RAW, EV, EV_SHARED, LIBEVENT_LOCKS, LIBEV, LIBUV, MIO, POLLING, CALLOOP],
             RAW,
