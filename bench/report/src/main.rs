@@ -106,6 +106,8 @@ impl Options {
                 other => return Err(other.unexpected()),
             }
         }
+        // Counting takes no less time where less is measured.
+        options.quick &= !options.only_counts;
         Ok(options)
     }
 
@@ -168,7 +170,10 @@ fn report(options: &Options) -> Result {
             report.add(lack);
         }
     }
-    report.add(&format!("## Targets\n\n{}", targets::table(&results)));
+    report.add(&format!(
+        "## Targets\n\n{}",
+        targets::table(&measurements, options.quick, &results)
+    ));
     if !results.versions.is_empty() {
         report.add(&format!(
             "## Who was measured\n\n{}",
@@ -200,10 +205,8 @@ fn succeeded(failures: &[String]) -> Result {
 /// Runs all contenders of a section's measurements in turn.
 fn measure(section: &Section, options: &Options, programs: &Programs, results: &mut Results) {
     for measurement in &section.measurements {
-        let arguments = match (options.quick, measurement.quick) {
-            (false, _) => measurement.arguments,
-            (true, Some(arguments)) => arguments,
-            (true, None) => continue,
+        let Some(line) = measurement.line(options.quick) else {
+            continue;
         };
         let mut runs = Runs::default();
         let repetitions = if measurement.is_timed() {
@@ -216,16 +219,16 @@ fn measure(section: &Section, options: &Options, programs: &Programs, results: &
                 if runs.lack(contender.label).is_some() {
                     continue;
                 }
-                match run::run(programs, contender, arguments) {
-                    Ok(line) => {
-                        results.versions.insert(contender.program, line.version);
-                        runs.record(contender.label, repetition, line.figures);
+                match run::run(programs, contender, line) {
+                    Ok(said) => {
+                        results.versions.insert(contender.program, said.version);
+                        runs.record(contender.label, repetition, said.figures);
                     }
                     Err(lack) => runs.record_lack(contender.label, lack),
                 }
             }
         }
-        results.record(measurement.arguments, arguments, runs);
+        results.record(measurement.arguments, line, runs);
     }
 }
 
@@ -238,12 +241,11 @@ fn measure_servers(section: &Section, options: &Options, results: &mut Results, 
         return Ok(());
     };
     for measurement in &section.measurements {
-        let arguments = measurement
-            .quick
-            .filter(|_| options.quick)
-            .unwrap_or(measurement.arguments);
-        let runs = servers.measure(measurement, arguments, options.repetitions())?;
-        results.record(measurement.arguments, arguments, runs);
+        let Some(line) = measurement.line(options.quick) else {
+            continue;
+        };
+        let runs = servers.measure(measurement, line, options.repetitions())?;
+        results.record(measurement.arguments, line, runs);
     }
     results.versions.insert("httpd", "that of `ev-core` here".to_owned());
     results.versions.extend(servers.versions.clone());

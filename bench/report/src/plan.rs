@@ -26,6 +26,11 @@ pub(crate) struct Measurement {
 }
 
 impl Measurement {
+    /// The command line that is run, if any is.
+    pub(crate) fn line(&self, quick: bool) -> Option<&'static str> {
+        if quick { self.quick } else { Some(self.arguments) }
+    }
+
     pub(crate) fn scenario(&self) -> &'static str {
         self.arguments.split(' ').next().unwrap_or_default()
     }

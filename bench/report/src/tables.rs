@@ -48,8 +48,8 @@ pub(crate) fn section(section: &Section, quick: bool, results: &Results) -> Stri
     let mut text = format!("## {}\n\n{}\n", section.title, section.text);
     for measurement in &section.measurements {
         if let Some(runs) = results.runs.get(measurement.arguments) {
-            let arguments = measurement.quick.filter(|_| quick).unwrap_or(measurement.arguments);
-            let _ = write!(text, "\n`{arguments}`\n\n{}", times(measurement, runs));
+            let line = measurement.line(quick).unwrap_or(measurement.arguments);
+            let _ = write!(text, "\n`{line}`\n\n{}", times(measurement, runs));
             for remark in runs.remarks() {
                 let _ = write!(text, "\n**{remark}**\n");
             }
