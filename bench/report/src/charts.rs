@@ -305,7 +305,7 @@ mod tests {
 
     #[test]
     fn every_bar_is_measured() {
-        let sections = plan::sections();
+        let sections = plan::loops();
         let find = |arguments: &str| {
             let all = || sections.iter().flat_map(|section| &section.measurements);
             let measurement = all().find(|measurement| measurement.arguments == arguments);

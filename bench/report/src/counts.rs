@@ -12,7 +12,7 @@ use crate::contenders::Contender;
 use crate::plan::Measurement;
 use crate::programs::Programs;
 use crate::results::{Counts, Lack};
-use crate::run::run_under;
+use crate::run::{LIMIT, run_under};
 
 /// Few rounds and more, and not many events in each. Of several options of a name the last one holds.
 const ROUNDS: [&str; 2] = ["w=2000 r=1", "w=2000 r=5"];
@@ -96,7 +96,7 @@ fn difference(
     let mut runs = vec![];
     for rounds in ROUNDS {
         let arguments = format!("{} {rounds}", measurement.arguments);
-        let line = run_under(tool, programs, contender, &arguments)?;
+        let line = run_under(tool, programs, contender, &arguments, LIMIT)?;
         let text = fs::read_to_string(file).map_err(|error| Lack::Failed(error.to_string()))?;
         runs.push((line.figures.get("events").copied().unwrap_or_default(), parse(&text)));
     }

@@ -54,18 +54,11 @@ impl Measurement {
 }
 
 /// A table's worth of measurements.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Section {
     pub(crate) title: &'static str,
     pub(crate) text: &'static str,
     pub(crate) measurements: Vec<Measurement>,
-}
-
-impl Section {
-    /// Whether it measures servers, which are not run as the loops are.
-    pub(crate) fn is_of_servers(&self) -> bool {
-        self.measurements.iter().all(|of| of.scenario() == "servers")
-    }
 }
 
 /// Measurements of the same contenders.
@@ -91,7 +84,8 @@ enum Counted {
 }
 use Counted::{No, Yes};
 
-pub(crate) fn sections() -> Vec<Section> {
+/// What loops are measured at.
+pub(crate) fn loops() -> Vec<Section> {
     vec![
         pipes(),
         timeouts(),
@@ -102,7 +96,6 @@ pub(crate) fn sections() -> Vec<Section> {
         memory(),
         descriptors(),
         many_timers(),
-        servers(),
     ]
 }
 
@@ -331,7 +324,8 @@ fn many_timers() -> Section {
     }
 }
 
-fn servers() -> Section {
+/// What web servers are measured at, which are not run as the loops are.
+pub(crate) fn servers() -> Section {
     let mut lines = measurements(
         &[NGINX, NGINX_COPYING, HTTPD_SINGLE, HTTPD_POOL],
         NGINX,
@@ -369,7 +363,7 @@ fn servers() -> Section {
         ],
     ));
     Section {
-        title: "A server",
+        title: "Requests",
         text: "Requests for a file of 4 KiB, answered in each second of processor time that the server takes (its workers' \
                and threads' as well, in user mode and in the kernel) and in each second that passes: more is better. `loops` \
                that serve, `c` connections that are kept open, `p` requests sent at once, for `d` seconds a run.",

@@ -16,8 +16,8 @@ const CANNOT: i32 = 3;
 /// `EMFILE`, as C and Rust say it.
 const TOO_MANY: &str = "Too many open files";
 
-/// No run takes longer: a program that does has stalled.
-const LIMIT: Duration = Duration::from_mins(10);
+/// No run of what is planned takes longer: a program that does has stalled.
+pub(crate) const LIMIT: Duration = Duration::from_mins(10);
 
 /// What a run printed.
 #[derive(Clone, Debug)]
@@ -27,8 +27,8 @@ pub(crate) struct Line {
 }
 
 /// Runs a contender with the arguments of a scenario, each word one of them.
-pub(crate) fn run(programs: &Programs, contender: &Contender, arguments: &str) -> Result<Line, Lack> {
-    run_under(&[], programs, contender, arguments)
+pub(crate) fn run(programs: &Programs, contender: &Contender, arguments: &str, limit: Duration) -> Result<Line, Lack> {
+    run_under(&[], programs, contender, arguments, limit)
 }
 
 /// As [`run`], the program being run by another one, which is given with its arguments.
@@ -37,6 +37,7 @@ pub(crate) fn run_under(
     programs: &Programs,
     contender: &Contender,
     arguments: &str,
+    limit: Duration,
 ) -> Result<Line, Lack> {
     if let Some(reason) = programs.why_missing(contender.program) {
         return Err(Lack::Cannot(reason.to_owned()));
@@ -51,7 +52,7 @@ pub(crate) fn run_under(
         }
     };
     command.args(arguments.split(' ')).args(contender.arguments);
-    let output = process::output(&mut command, LIMIT).map_err(Lack::Failed)?;
+    let output = process::output(&mut command, limit).map_err(Lack::Failed)?;
     answer(&output)
 }
 

@@ -28,10 +28,10 @@ impl Table {
 }
 
 /// Who was measured, in the order of the measurements, with versions; and by what else.
-pub(crate) fn contenders<'a>(measurements: impl Iterator<Item = &'a Measurement>, results: &Results) -> String {
+pub(crate) fn contenders(measurements: &[&Measurement], results: &Results) -> String {
     let mut table = Table::new(&["name", "what it is", "version"].map(str::to_owned), |_| true);
     let mut known = BTreeSet::new();
-    for contender in measurements.flat_map(|measurement| &measurement.contenders) {
+    for contender in measurements.iter().flat_map(|measurement| &measurement.contenders) {
         if let Some(version) = results.versions.get(contender.program)
             && known.insert(contender.label)
         {

@@ -310,7 +310,7 @@ mod tests {
 
     #[test]
     fn every_target_is_measured() {
-        let sections = plan::sections();
+        let sections = [plan::loops(), vec![plan::servers()]].concat();
         let all = || sections.iter().flat_map(|section| &section.measurements);
         for bound in targets().iter().flat_map(|target| &target.bounds) {
             let measurement = all().find(|measurement| measurement.arguments == bound.arguments);
@@ -329,7 +329,7 @@ mod tests {
 
     #[test]
     fn a_row_has_the_command_line_that_was_run() {
-        let sections = plan::sections();
+        let sections = plan::loops();
         let measurements: Vec<&Measurement> = sections.iter().flat_map(|section| &section.measurements).collect();
         let mut runs = Runs::default();
         for (label, ns) in [("raw", 100.0), ("ev", 101.0)] {
