@@ -17,6 +17,7 @@
 //! | `programs`, `run`, `counts`, `process` | building and running them, also under valgrind and strace |
 //! | `loops` | measuring loops, and their report |
 //! | `servers` | running web servers under a load, and their report |
+//! | `smoke` | `--smoke`: whether all contenders run, in a few seconds and without a report |
 //! | `results` | medians, bests, ratios |
 //! | `document`, `tables`, `targets`, `machine` | Markdown |
 //! | `charts`, `bars`, `lines` | SVG |
@@ -41,6 +42,7 @@ mod programs;
 mod results;
 mod run;
 mod servers;
+mod smoke;
 mod tables;
 mod targets;
 
@@ -77,6 +79,7 @@ impl<E: std::error::Error> From<E> for Error {
 
 /// The command line.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 struct Options {
     /// The peers' C files.
     sources: PathBuf,
@@ -89,6 +92,8 @@ struct Options {
     /// Measures servers and no loops.
     only_servers: bool,
     quick: bool,
+    /// Runs each contender with little to do, and measures nothing.
+    smoke: bool,
     /// Counts instructions and system calls, and measures no time.
     only_counts: bool,
     repetitions: Option<usize>,
@@ -105,6 +110,7 @@ impl Options {
                 Arg::Long("httpd") => options.httpd = Some(parser.value()?.into()),
                 Arg::Long("only-servers") => options.only_servers = true,
                 Arg::Long("quick") => options.quick = true,
+                Arg::Long("smoke") => options.smoke = true,
                 Arg::Long("instructions") => options.only_counts = true,
                 Arg::Long("repetitions") => options.repetitions = Some(parser.value()?.parse()?),
                 other => return Err(other.unexpected()),
@@ -133,6 +139,9 @@ fn main() -> ExitCode {
 
 /// Measures what was asked for. All of it is reported before a failure is.
 fn report(options: &Options) -> Result {
+    if options.smoke {
+        return succeeded(&smoke::report(options)?);
+    }
     fs::create_dir_all(&options.out)?;
     let mut failures = vec![];
     if !options.only_servers {
