@@ -261,8 +261,9 @@ fn timers() -> Section {
 fn wake_up() -> Section {
     Section {
         title: "Waking from another thread",
-        text: "Nanoseconds until a loop has answered that did so just before (`hot`) or sleeps (`idle`, mostly the \
-               kernel's), for each of `t` notifies in a `burst`, and how often the loop then called back. Both loops here make an event active, as libevent does.",
+        text: "Nanoseconds until a loop answers a notify that comes right after its last answer (`hot`) or finds it asleep \
+               (`idle`, mostly the kernel's), for each of `t` notifies in a `burst`, and how often the loop then called \
+               back. Both loops here make an event active, as libevent does.",
         measurements: measurements(
             &[RAW, EV, EV_SHARED, LIBEVENT_LOCKS, LIBEV, LIBUV, MIO, POLLING, CALLOOP],
             RAW,
