@@ -91,9 +91,9 @@ void peer_add(long i)
 
 void peer_delete(long i)
 {
-	ev_io_stop(loop, io_of(i));
 	if (opt.tmo)
 		ev_timer_stop(loop, &timed[i].timeout);
+	ev_io_stop(loop, io_of(i));
 }
 
 void peer_poll(void)

@@ -73,9 +73,9 @@ void peer_add(long i)
 
 void peer_delete(long i)
 {
-	uv_poll_stop(sources + i);
 	if (opt.tmo)
 		uv_timer_stop(timeouts + i);
+	uv_poll_stop(sources + i);
 }
 
 void peer_poll(void)
