@@ -38,8 +38,11 @@ fn stop(cx: &SharedContext<'_>) {
 
 impl Peer for Shared {
     const NAME: &'static str = "ev";
-    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
-    const ABILITIES: Abilities = Abilities::ALL;
+    const VERSION: &'static str = env!("EV_CORE_VERSION");
+    const ABILITIES: Abilities = Abilities {
+        locks: true,
+        ..Abilities::ONE_THREAD
+    };
     type Notifier = Activator<LoopHandle>;
 
     fn open(options: &Options, course: Course) -> Self {

@@ -38,6 +38,12 @@ static inline uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* Nanoseconds since start, for each of the operations. */
+static inline double each(uint64_t start, long operations)
+{
+	return (double)(now_ns() - start) / operations;
+}
+
 /* What the callback of source i does: takes a byte and, while there are writes left, passes one on to the next.
  * The answer is whether the loop is to stop. */
 static inline bool pass_on(long i)

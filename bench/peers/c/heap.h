@@ -21,7 +21,7 @@ struct heap {
 static inline void heap_open(struct heap *heap, long timers)
 {
 	heap->entries = zeroed(timers, sizeof *heap->entries);
-	heap->places = malloc(timers * sizeof *heap->places);
+	heap->places = zeroed(timers, sizeof *heap->places);
 	memset(heap->places, 255, timers * sizeof *heap->places);
 	heap->count = 0;
 }

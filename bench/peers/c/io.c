@@ -22,11 +22,6 @@ static void open_pairs(void)
 	}
 }
 
-static double each(uint64_t start, long operations)
-{
-	return (double)(now_ns() - start) / operations;
-}
-
 static void put_bytes(void)
 {
 	for (long i = 0; i < opt.a; i++) {

@@ -91,6 +91,8 @@ void peer_add(long i)
 
 void peer_delete(long i)
 {
+	if (opt.tmo)
+		ev_timer_stop(loop, &timed[i].timeout);
 	ev_io_stop(loop, io_of(i));
 }
 

@@ -73,6 +73,8 @@ void peer_add(long i)
 
 void peer_delete(long i)
 {
+	if (opt.tmo)
+		uv_timer_stop(timeouts + i);
 	uv_poll_stop(sources + i);
 }
 

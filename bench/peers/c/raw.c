@@ -210,9 +210,9 @@ void peer_add(long i)
 		control(EPOLL_CTL_ADD, fd);
 	if (!opt.tmo)
 		return;
-	heap_set(&heap, i, now + timeouts[i]);
+	heap_set(&heap, i, now + idle_timeout(i));
 	if (opt.lazy)
-		timeouts[i] += now;
+		timeouts[i] = now + idle_timeout(i);
 }
 
 void peer_delete(long i)

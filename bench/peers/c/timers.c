@@ -13,11 +13,6 @@ static uint64_t far_ahead(long i)
 	return 10000000 + (opt.same ? 0 : ahead[i]);
 }
 
-static double each(uint64_t start, long operations)
-{
-	return (double)(now_ns() - start) / operations;
-}
-
 static void come_and_go(void)
 {
 	long half = opt.t / 2;
@@ -69,7 +64,7 @@ static void draw_numbers(void)
 	spread = opt.t > MANY ? 500000 : 10000;
 	for (long i = 0; i < opt.t; i++)
 		ahead[i] = random_below(1000000000);
-	for (long i = 0; i < opt.t; i++) {
+	for (long i = 1; i < opt.t; i++) {
 		long k = random_below(i + 1);
 
 		order[i] = order[k];

@@ -11,8 +11,8 @@ use std::process::{Command, Stdio};
 use crate::contenders::Contender;
 use crate::plan::Measurement;
 use crate::programs::Programs;
-use crate::results::Counts;
-use crate::run::run_under;
+use crate::results::{Counts, Lack};
+use crate::run::{LIMIT, run_under};
 
 /// Few rounds and more, and not many events in each. Of several options of a name the last one holds.
 const ROUNDS: [&str; 2] = ["w=2000 r=1", "w=2000 r=5"];
@@ -54,7 +54,7 @@ impl Tools {
         measurement: &Measurement,
         contender: &Contender,
         scratch: &Path,
-    ) -> Result<Counts, String> {
+    ) -> Result<Counts, Lack> {
         let mut counts = Counts::default();
         if self.valgrind {
             let file = scratch.join("callgrind.out");
@@ -69,7 +69,8 @@ impl Tools {
         }
         if self.strace {
             let file = scratch.join("strace.out");
-            let tool = ["strace", "-c", "-f", "-o", &file.display().to_string()].map(str::to_owned);
+            // `-I2`: with `-o` it would ignore that it is asked to end.
+            let tool = ["strace", "-I2", "-c", "-f", "-o", &file.display().to_string()].map(str::to_owned);
             let counted = difference(&tool, &file, system_calls, programs, measurement, contender)?;
             counts.system_calls = Some(counted);
         }
@@ -91,12 +92,12 @@ fn difference(
     programs: &Programs,
     measurement: &Measurement,
     contender: &Contender,
-) -> Result<Counted, String> {
+) -> Result<Counted, Lack> {
     let mut runs = vec![];
     for rounds in ROUNDS {
         let arguments = format!("{} {rounds}", measurement.arguments);
-        let line = run_under(tool, programs, contender, &arguments)?;
-        let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
+        let line = run_under(tool, programs, contender, &arguments, LIMIT)?;
+        let text = fs::read_to_string(file).map_err(|error| Lack::Failed(error.to_string()))?;
         runs.push((line.figures.get("events").copied().unwrap_or_default(), parse(&text)));
     }
     let (few, more) = (&runs[0], &runs[1]);

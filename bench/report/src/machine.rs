@@ -6,16 +6,21 @@ use std::thread;
 
 use crate::programs::compiler;
 
-/// A line for each part.
-pub(crate) fn description() -> String {
+/// The processor and the kernel.
+pub(crate) fn description() -> Vec<String> {
     let processor = first_line_of("/proc/cpuinfo", "model name").unwrap_or_else(|| std::env::consts::ARCH.to_owned());
     let processors = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let kernel = said("uname", &["-sr"]);
-    let rust = said("rustc", &["--version"]);
-    let c = said(&compiler(), &["--version"]);
-    format!(
-        "- {processor}, {processors} processors\n- {kernel}\n- Rust: {rust}, fat LTO, one codegen unit\n- C: {c}, -O2, LTO\n"
-    )
+    vec![format!("{processor}, {processors} processors"), said("uname", &["-sr"])]
+}
+
+/// The compiler of Rust.
+pub(crate) fn rust() -> String {
+    format!("Rust: {}", said("rustc", &["--version"]))
+}
+
+/// The compiler of C.
+pub(crate) fn c() -> String {
+    format!("C: {}", said(&compiler(), &["--version"]))
 }
 
 fn first_line_of(file: &str, name: &str) -> Option<String> {

@@ -3,13 +3,23 @@
 //! The contenders of a measurement run in turn, A B C A B C …, so that a slow spell of the machine hits all of them, and
 //! figures are compared within a repetition. `cargo xtask bench` builds everything and calls this.
 //!
+//! What it writes into the directory of `--out` is complete, so that documents can link to it and repeat nothing:
+//!
+//! | file | holds | written |
+//! |---|---|---|
+//! | `measurements.md` | the figures of the loops, their targets, who was measured, and where | always but with `--only-servers` |
+//! | `charts/*.svg` | those of these figures that were measured | as above |
+//! | `servers.md` | the same of the web servers | with `--httpd`, where nginx and wrk are installed |
+//!
 //! | module | holds |
 //! |---|---|
 //! | `contenders`, `plan` | who is measured, and at what |
-//! | `programs`, `run`, `counts` | building and running them, also under valgrind and strace |
-//! | `servers` | running web servers under a load |
+//! | `programs`, `run`, `counts`, `process` | building and running them, also under valgrind and strace |
+//! | `loops` | measuring loops, and their report |
+//! | `servers` | running web servers under a load, and their report |
+//! | `smoke` | `--smoke`: whether all contenders run, in a few seconds and without a report |
 //! | `results` | medians, bests, ratios |
-//! | `tables`, `targets` | Markdown |
+//! | `document`, `tables`, `targets`, `machine` | Markdown |
 //! | `charts`, `bars`, `lines` | SVG |
 #![forbid(unsafe_code)]
 #![expect(
@@ -22,29 +32,26 @@ mod bars;
 mod charts;
 mod contenders;
 mod counts;
+mod document;
 mod lines;
+mod loops;
 mod machine;
 mod plan;
+mod process;
 mod programs;
 mod results;
 mod run;
 mod servers;
+mod smoke;
 mod tables;
 mod targets;
 
 use std::fmt;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use lexopt::{Arg, Parser, ValueExt as _};
-
-use charts::Charts;
-use counts::Tools;
-use plan::{Measurement, Section};
-use programs::Programs;
-use results::{Results, Runs};
-use servers::Servers;
 
 /// What went wrong, for people.
 #[derive(Debug)]
@@ -72,6 +79,7 @@ impl<E: std::error::Error> From<E> for Error {
 
 /// The command line.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 struct Options {
     /// The peers' C files.
     sources: PathBuf,
@@ -84,6 +92,8 @@ struct Options {
     /// Measures servers and no loops.
     only_servers: bool,
     quick: bool,
+    /// Runs each contender with little to do, and measures nothing.
+    smoke: bool,
     /// Counts instructions and system calls, and measures no time.
     only_counts: bool,
     repetitions: Option<usize>,
@@ -100,11 +110,14 @@ impl Options {
                 Arg::Long("httpd") => options.httpd = Some(parser.value()?.into()),
                 Arg::Long("only-servers") => options.only_servers = true,
                 Arg::Long("quick") => options.quick = true,
+                Arg::Long("smoke") => options.smoke = true,
                 Arg::Long("instructions") => options.only_counts = true,
                 Arg::Long("repetitions") => options.repetitions = Some(parser.value()?.parse()?),
                 other => return Err(other.unexpected()),
             }
         }
+        // Counting takes no less time where less is measured.
+        options.quick &= !options.only_counts;
         Ok(options)
     }
 
@@ -124,139 +137,28 @@ fn main() -> ExitCode {
     }
 }
 
-/// Text that is printed as it grows, and kept.
-#[derive(Default)]
-struct Report(String);
-
-impl Report {
-    fn add(&mut self, text: &str) {
-        println!("{text}");
-        self.0.push_str(text);
-        self.0.push('\n');
-    }
-}
-
+/// Measures what was asked for. All of it is reported before a failure is.
 fn report(options: &Options) -> Result {
+    if options.smoke {
+        return succeeded(&smoke::report(options)?);
+    }
     fs::create_dir_all(&options.out)?;
-    let programs = Programs::build(&options.sources, &options.programs)?;
-    let sections = plan::sections();
-    let measurements: Vec<&Measurement> = sections.iter().flat_map(|section| &section.measurements).collect();
-    let (mut results, mut report) = (Results::default(), Report::default());
-    report.add(&format!("# Measurements\n\n{}", machine::description()));
-    if !options.only_counts {
-        for section in &sections {
-            if section.is_of_servers() {
-                measure_servers(section, options, &mut results, &mut report)?;
-            } else if !options.only_servers {
-                measure(section, options, &programs, &mut results);
-            }
-            let is_empty = section
-                .measurements
-                .iter()
-                .all(|of| !results.runs.contains_key(of.arguments));
-            if !is_empty {
-                report.add(&tables::section(section, options.quick, &results));
-            }
-        }
+    let mut failures = vec![];
+    if !options.only_servers {
+        failures.extend(loops::report(options)?);
     }
-    if options.only_counts || !(options.quick || options.only_servers) {
-        let tools = Tools::find();
-        count(&tools, &measurements, options, &programs, &mut results)?;
-        report.add(&tables::counts(&measurements, &results));
-        for lack in tools.lacks() {
-            report.add(lack);
-        }
+    if let Some(httpd) = &options.httpd {
+        failures.extend(servers::report(httpd, options)?);
     }
-    report.add(&format!("## Targets\n\n{}", targets::table(&results)));
-    if !results.versions.is_empty() {
-        report.add(&format!("## Who was measured\n\n{}", tables::contenders(&results)));
-    }
-    fs::write(
-        options.out.join("measurements.md"),
-        report.0.trim_end().to_owned() + "\n",
-    )?;
-    let charts = Charts {
-        measurements: &measurements,
-        results: &results,
-    };
-    charts.draw(&options.out.join("charts"))?;
     println!("Tables and charts are in {}.", options.out.display());
-    Ok(())
+    succeeded(&failures)
 }
 
-/// Runs all contenders of a section's measurements in turn.
-fn measure(section: &Section, options: &Options, programs: &Programs, results: &mut Results) {
-    for measurement in &section.measurements {
-        let arguments = match (options.quick, measurement.quick) {
-            (false, _) => measurement.arguments,
-            (true, Some(arguments)) => arguments,
-            (true, None) => continue,
-        };
-        let mut runs = Runs::default();
-        let repetitions = if measurement.is_timed() {
-            options.repetitions()
-        } else {
-            1
-        };
-        for repetition in 0..repetitions {
-            for contender in &measurement.contenders {
-                if runs.lack(contender.label).is_some() {
-                    continue;
-                }
-                match run::run(programs, contender, arguments) {
-                    Ok(line) => {
-                        results.versions.insert(contender.program, line.version);
-                        runs.record(contender.label, repetition, line.figures);
-                    }
-                    Err(reason) => runs.record_lack(contender.label, reason),
-                }
-            }
-        }
-        results.runs.insert(measurement.arguments, runs);
+/// The error, if anything failed: a table with a row of words in it is not what was asked for.
+fn succeeded(failures: &[String]) -> Result {
+    if failures.is_empty() {
+        Ok(())
+    } else {
+        Err(Error(format!("these failed:\n{}", failures.join("\n"))))
     }
-}
-
-/// Loads the servers of a section's measurements in turn, if that is wanted and can be done.
-fn measure_servers(section: &Section, options: &Options, results: &mut Results, report: &mut Report) -> Result {
-    let Some(httpd) = &options.httpd else {
-        return Ok(());
-    };
-    let Some(servers) = Servers::find(httpd, &mut |text| report.add(text))? else {
-        return Ok(());
-    };
-    for measurement in &section.measurements {
-        let arguments = measurement
-            .quick
-            .filter(|_| options.quick)
-            .unwrap_or(measurement.arguments);
-        let runs = servers.measure(measurement, arguments, options.repetitions())?;
-        results.runs.insert(measurement.arguments, runs);
-    }
-    results.versions.insert("httpd", "that of `ev-core` here".to_owned());
-    results.versions.extend(servers.versions.clone());
-    Ok(())
-}
-
-/// Counts instructions and system calls where that was asked for.
-fn count(
-    tools: &Tools,
-    measurements: &[&Measurement],
-    options: &Options,
-    programs: &Programs,
-    results: &mut Results,
-) -> Result {
-    let scratch: &Path = &options.programs.join("counts");
-    fs::create_dir_all(scratch)?;
-    for measurement in measurements.iter().filter(|measurement| measurement.is_counted) {
-        let of_each = results.counts.entry(measurement.arguments).or_default();
-        for contender in &measurement.contenders {
-            match tools.count(programs, measurement, contender, scratch) {
-                Ok(counts) => {
-                    of_each.insert(contender.label, counts);
-                }
-                Err(reason) => println!("{}, `{}`: {reason}", contender.label, measurement.arguments),
-            }
-        }
-    }
-    Ok(())
 }

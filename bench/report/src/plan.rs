@@ -26,6 +26,11 @@ pub(crate) struct Measurement {
 }
 
 impl Measurement {
+    /// The command line that is run, if any is.
+    pub(crate) fn line(&self, quick: bool) -> Option<&'static str> {
+        if quick { self.quick } else { Some(self.arguments) }
+    }
+
     pub(crate) fn scenario(&self) -> &'static str {
         self.arguments.split(' ').next().unwrap_or_default()
     }
@@ -36,7 +41,7 @@ impl Measurement {
             "pipes" => &["ns"],
             "setup" => &["nodispatch", "dispatch"],
             "timers" => &["insert", "cancel", "rearm", "expire"],
-            "wakeup" => &["idle", "burst", "burst_callbacks"],
+            "wakeup" => &["hot", "idle", "burst", "burst_callbacks"],
             "servers" => &[PER_CPU_SECOND, PER_SECOND],
             _ => &["event_struct", "event_total", "timer_struct", "timer_total"],
         }
@@ -49,18 +54,11 @@ impl Measurement {
 }
 
 /// A table's worth of measurements.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Section {
     pub(crate) title: &'static str,
     pub(crate) text: &'static str,
     pub(crate) measurements: Vec<Measurement>,
-}
-
-impl Section {
-    /// Whether it measures servers, which are not run as the loops are.
-    pub(crate) fn is_of_servers(&self) -> bool {
-        self.measurements.iter().all(|of| of.scenario() == "servers")
-    }
 }
 
 /// Measurements of the same contenders.
@@ -86,7 +84,8 @@ enum Counted {
 }
 use Counted::{No, Yes};
 
-pub(crate) fn sections() -> Vec<Section> {
+/// What loops are measured at.
+pub(crate) fn loops() -> Vec<Section> {
     vec![
         pipes(),
         timeouts(),
@@ -97,7 +96,6 @@ pub(crate) fn sections() -> Vec<Section> {
         memory(),
         descriptors(),
         many_timers(),
-        servers(),
     ]
 }
 
@@ -221,7 +219,7 @@ fn set_up() -> Section {
                 POLLING,
                 CALLOOP,
             ],
-            RAW_INLINE,
+            RAW_DEFERRED,
             &[
                 ("setup n=100", None, No),
                 ("setup n=1000", Some("setup n=1000 r=15"), Yes),
@@ -263,8 +261,9 @@ fn timers() -> Section {
 fn wake_up() -> Section {
     Section {
         title: "Waking from another thread",
-        text: "Nanoseconds until a sleeping loop has answered (`idle`, mostly the kernel's), for each of `t` notifies in a \
-               `burst`, and how often the loop then called back. Both loops here make an event active, as libevent does.",
+        text: "Nanoseconds until a loop answers a notify that comes right after its last answer (`hot`) or finds it asleep \
+               (`idle`, mostly the kernel's), for each of `t` notifies in a `burst`, and how often the loop then called \
+               back. Both loops here make an event active, as libevent does.",
         measurements: measurements(
             &[RAW, EV, EV_SHARED, LIBEVENT_LOCKS, LIBEV, LIBUV, MIO, POLLING, CALLOOP],
             RAW,
@@ -326,7 +325,8 @@ fn many_timers() -> Section {
     }
 }
 
-fn servers() -> Section {
+/// What web servers are measured at, which are not run as the loops are.
+pub(crate) fn servers() -> Section {
     let mut lines = measurements(
         &[NGINX, NGINX_COPYING, HTTPD_SINGLE, HTTPD_POOL],
         NGINX,
@@ -364,7 +364,7 @@ fn servers() -> Section {
         ],
     ));
     Section {
-        title: "A server",
+        title: "Requests",
         text: "Requests for a file of 4 KiB, answered in each second of processor time that the server takes (its workers' \
                and threads' as well, in user mode and in the kernel) and in each second that passes: more is better. `loops` \
                that serve, `c` connections that are kept open, `p` requests sent at once, for `d` seconds a run.",

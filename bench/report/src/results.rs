@@ -1,9 +1,26 @@
 //! What was measured, and how figures of two contenders compare.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Figures of one run, by name.
 type Figures = BTreeMap<String, f64>;
+
+/// Why there are no figures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Lack {
+    /// It cannot do this, is not installed, or may not have what it takes: all is well.
+    Cannot(String),
+    /// It should have done it.
+    Failed(String),
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Cannot(reason) | Self::Failed(reason)) = self;
+        f.write_str(reason)
+    }
+}
 
 /// All runs of one measurement.
 #[derive(Debug, Default)]
@@ -11,7 +28,7 @@ pub(crate) struct Runs {
     /// By contender, by repetition.
     figures: BTreeMap<&'static str, BTreeMap<usize, Figures>>,
     /// Why a contender has none.
-    lacks: BTreeMap<&'static str, String>,
+    lacks: BTreeMap<&'static str, Lack>,
     /// What there was to single runs that their figures do not tell.
     remarks: Vec<String>,
 }
@@ -21,12 +38,12 @@ impl Runs {
         self.figures.entry(label).or_default().insert(repetition, figures);
     }
 
-    pub(crate) fn record_lack(&mut self, label: &'static str, reason: String) {
-        self.lacks.insert(label, reason);
+    pub(crate) fn record_lack(&mut self, label: &'static str, lack: Lack) {
+        self.lacks.insert(label, lack);
     }
 
-    pub(crate) fn lack(&self, label: &str) -> Option<&str> {
-        self.lacks.get(label).map(String::as_str)
+    pub(crate) fn lack(&self, label: &str) -> Option<&Lack> {
+        self.lacks.get(label)
     }
 
     pub(crate) fn remark(&mut self, remark: Option<String>) {
@@ -76,6 +93,25 @@ pub(crate) struct Results {
     pub(crate) counts: BTreeMap<&'static str, BTreeMap<&'static str, Counts>>,
     /// Of the libraries, by program.
     pub(crate) versions: BTreeMap<&'static str, String>,
+    /// What should have been measured and was not.
+    pub(crate) failures: Vec<String>,
+}
+
+impl Results {
+    /// Takes the runs of the measurement with these arguments, which were shortened perhaps to those in `line`.
+    pub(crate) fn record(&mut self, arguments: &'static str, line: &str, runs: Runs) {
+        for (label, lack) in &runs.lacks {
+            self.note(label, line, lack);
+        }
+        self.runs.insert(arguments, runs);
+    }
+
+    /// Notes a lack if it is a failure.
+    pub(crate) fn note(&mut self, label: &str, line: &str, lack: &Lack) {
+        if let Lack::Failed(reason) = lack {
+            self.failures.push(format!("{label}, `{line}`: {reason}"));
+        }
+    }
 }
 
 /// What was counted of one contender, for each event.
@@ -117,6 +153,17 @@ mod tests {
         let runs = runs(&[("a", &[2.0, 40.0, 3.0]), ("b", &[1.0, 20.0, 1.0])]);
         assert_eq!(runs.ratio("a", "b", "ns"), Some(2.0));
         assert_eq!(runs.ratio("a", "c", "ns"), None);
+    }
+
+    #[test]
+    fn what_failed_is_noted_and_what_cannot_be_is_not() {
+        let mut runs = runs(&[("a", &[1.0])]);
+        runs.record_lack("b", Lack::Cannot("timers".to_owned()));
+        runs.record_lack("c", Lack::Failed("did not end".to_owned()));
+        let mut results = Results::default();
+        results.record("timers t=1000", "timers t=1000 r=9", runs);
+        assert_eq!(results.failures, ["c, `timers t=1000 r=9`: did not end"]);
+        assert_eq!(results.runs["timers t=1000"].lack("b").unwrap().to_string(), "timers");
     }
 
     #[test]

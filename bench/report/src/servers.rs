@@ -1,4 +1,4 @@
-//! The project's web server beside nginx, both loaded by wrk.
+//! The project's web server beside nginx, both loaded by wrk: `servers.md`.
 //!
 //! All servers of a measurement are up at once, and are loaded one after the other; one without a load sleeps. What
 //! counts is how many requests a server answers for each second of processor time that it takes itself: that depends
@@ -17,9 +17,10 @@ use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 
 use crate::contenders::Contender;
-use crate::plan::{Measurement, PER_CPU_SECOND, PER_SECOND};
-use crate::results::Runs;
-use crate::{Error, Result};
+use crate::document::Document;
+use crate::plan::{self, Measurement, PER_CPU_SECOND, PER_SECOND};
+use crate::results::{Lack, Results, Runs};
+use crate::{Error, Result, machine, tables};
 
 use server::Server;
 use wrk::Load;
@@ -30,14 +31,41 @@ const FILE_SIZE: usize = 4096;
 /// The directory with the file in it, below the scratch directory.
 const SITE: &str = "site";
 
+/// Measures, and writes what came out, if the programs are there. The answer is what failed.
+pub(crate) fn report(httpd: &Path, options: &crate::Options) -> Result<Vec<String>> {
+    let Some(servers) = Servers::find(httpd)? else {
+        return Ok(vec![]);
+    };
+    let mut facts = machine::description();
+    facts.push(format!("{}, `--release` alone", machine::rust()));
+    facts.push(format!("Repetitions: {}", options.repetitions()));
+    let mut document = Document::new("Measurements of web servers", &facts);
+    let section = plan::servers();
+    let mut results = Results::default();
+    for measurement in &section.measurements {
+        let Some(line) = measurement.line(options.quick) else {
+            continue;
+        };
+        let runs = servers.measure(measurement, line, options.repetitions())?;
+        results.record(measurement.arguments, line, runs);
+    }
+    results.versions.insert("httpd", "that of `ev-core` here".to_owned());
+    results.versions.extend(servers.versions.clone());
+    document.add(&tables::section(&section, options.quick, &results));
+    let measurements: Vec<&Measurement> = section.measurements.iter().collect();
+    let file = options.out.join("servers.md");
+    document.write(&file, &measurements, options.quick, &results)?;
+    Ok(results.failures)
+}
+
 /// The servers that can be measured, and where they find what they need.
 #[derive(Debug)]
-pub(crate) struct Servers {
+struct Servers {
     httpd: PathBuf,
     nginx: &'static str,
     scratch: Scratch,
     /// Of nginx and of wrk.
-    pub(crate) versions: [(&'static str, String); 2],
+    versions: [(&'static str, String); 2],
 }
 
 /// A directory that is removed with this.
@@ -46,13 +74,13 @@ struct Scratch(PathBuf);
 
 impl Servers {
     /// Looks for the programs and prepares the file; `None`: one of them is not installed, which is said.
-    pub(crate) fn find(httpd: &Path, say: &mut impl FnMut(&str)) -> Result<Option<Self>> {
+    fn find(httpd: &Path) -> Result<Option<Self>> {
         let Some((nginx, version)) = nginx::find() else {
-            say("The servers were not measured: nginx is not installed.\n");
+            println!("The servers were not measured: nginx is not installed.");
             return Ok(None);
         };
         let Some(load) = wrk::version() else {
-            say("The servers were not measured: wrk is not installed.\n");
+            println!("The servers were not measured: wrk is not installed.");
             return Ok(None);
         };
         Ok(Some(Self {
@@ -64,24 +92,27 @@ impl Servers {
     }
 
     /// Starts the servers of a measurement, loads them in turn, and ends them.
-    pub(crate) fn measure(&self, measurement: &Measurement, arguments: &str, repetitions: usize) -> Result<Runs> {
+    fn measure(&self, measurement: &Measurement, arguments: &str, repetitions: usize) -> Result<Runs> {
         let options = Options::parse(arguments).ok_or_else(|| Error::new(format!("`{arguments}` makes no sense")))?;
         let mut runs = Runs::default();
         let mut servers = Vec::new();
         for contender in &measurement.contenders {
             match self.start(contender, options.loops) {
                 Ok(server) => servers.push((contender.label, server)),
-                Err(reason) => runs.record_lack(contender.label, reason),
+                Err(reason) => runs.record_lack(contender.label, Lack::Failed(reason)),
             }
         }
         for repetition in 0..repetitions {
             for (label, server) in &servers {
+                if runs.lack(label).is_some() {
+                    continue;
+                }
                 match self.load(server, &options.load) {
                     Ok((figures, faults)) => {
                         runs.record(label, repetition, figures);
                         runs.remark(faults.map(|faults| format!("{label}, `{arguments}`: {faults}")));
                     }
-                    Err(reason) => runs.remark(Some(format!("{label}, `{arguments}`: {reason}"))),
+                    Err(reason) => runs.record_lack(label, Lack::Failed(reason)),
                 }
             }
         }
@@ -180,7 +211,6 @@ impl Options {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan;
 
     #[test]
     fn options_are_parsed() {
@@ -196,14 +226,10 @@ mod tests {
 
     #[test]
     fn what_is_planned_makes_sense() {
-        let sections = plan::sections();
-        let planned = sections.iter().filter(|section| section.is_of_servers());
-        let lines: Vec<&str> = planned
-            .flat_map(|section| &section.measurements)
-            .flat_map(|measurement| [Some(measurement.arguments), measurement.quick])
-            .flatten()
-            .collect();
-        assert!(!lines.is_empty());
-        assert!(lines.iter().all(|line| Options::parse(line).is_some()), "{lines:?}");
+        for measurement in plan::servers().measurements {
+            for line in [measurement.line(false), measurement.line(true)] {
+                assert!(line.and_then(Options::parse).is_some(), "{line:?}");
+            }
+        }
     }
 }

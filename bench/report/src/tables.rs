@@ -1,8 +1,8 @@
 //! Results as Markdown.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use crate::contenders::EXPLANATIONS;
 use crate::plan::{Measurement, Section};
 use crate::results::{Counts, Results, Runs};
 
@@ -27,20 +27,19 @@ impl Table {
     }
 }
 
-/// Who was measured in this run, with versions.
-pub(crate) fn contenders(results: &Results) -> String {
+/// Who was measured, in the order of the measurements, with versions; and by what else.
+pub(crate) fn contenders(measurements: &[&Measurement], results: &Results) -> String {
     let mut table = Table::new(&["name", "what it is", "version"].map(str::to_owned), |_| true);
-    for (label, explanation) in EXPLANATIONS {
-        let programs = label
-            .split(", ")
-            .map(|label| label.split([' ', '+']).next().unwrap_or(label));
-        if !programs.clone().any(|program| results.versions.contains_key(program)) {
-            continue;
+    let mut known = BTreeSet::new();
+    for contender in measurements.iter().flat_map(|measurement| &measurement.contenders) {
+        if let Some(version) = results.versions.get(contender.program)
+            && known.insert(contender.label)
+        {
+            table.row(&[contender.label, contender.explanation, version].map(str::to_owned));
         }
-        let versions: Vec<&str> = programs
-            .map(|program| results.versions.get(program).map_or("not measured", String::as_str))
-            .collect();
-        table.row(&[(*label).to_owned(), (*explanation).to_owned(), versions.join(", ")]);
+    }
+    if let Some(version) = results.versions.get("wrk") {
+        table.row(&["wrk", "asks the servers, in one thread", version].map(str::to_owned));
     }
     table.text
 }
@@ -49,8 +48,8 @@ pub(crate) fn section(section: &Section, quick: bool, results: &Results) -> Stri
     let mut text = format!("## {}\n\n{}\n", section.title, section.text);
     for measurement in &section.measurements {
         if let Some(runs) = results.runs.get(measurement.arguments) {
-            let arguments = measurement.quick.filter(|_| quick).unwrap_or(measurement.arguments);
-            let _ = write!(text, "\n`{arguments}`\n\n{}", times(measurement, runs));
+            let line = measurement.line(quick).unwrap_or(measurement.arguments);
+            let _ = write!(text, "\n`{line}`\n\n{}", times(measurement, runs));
             for remark in runs.remarks() {
                 let _ = write!(text, "\n**{remark}**\n");
             }
@@ -74,8 +73,8 @@ fn times(measurement: &Measurement, runs: &Runs) -> String {
     for contender in &measurement.contenders {
         let label = contender.label;
         let mut row = vec![label.to_owned()];
-        if let Some(reason) = runs.lack(label) {
-            row.push(reason.to_owned());
+        if let Some(lack) = runs.lack(label) {
+            row.push(lack.to_string());
             row.resize(header.len(), String::new());
         } else if let [figure] = figures {
             row.push(number(runs.median(label, figure)));
@@ -105,8 +104,9 @@ fn times(measurement: &Measurement, runs: &Runs) -> String {
 /// Instructions and system calls of an event.
 pub(crate) fn counts(measurements: &[&Measurement], results: &Results) -> String {
     let mut text =
-        "## Instructions and system calls\n\nFor each event, or each event added or deleted: instructions in user \
-                    mode, the callback's own included, and system calls, the callback's read and write among them.\n"
+        "## Instructions and system calls\n\nFor each event; in `setup` for each pair of adding and deleting: \
+                    instructions in user mode, the callback's own included, and system calls, the callback's read and \
+                    write among them.\n"
             .to_owned();
     for measurement in measurements {
         let Some(of_each) = results.counts.get(measurement.arguments) else {

@@ -42,32 +42,56 @@ pub use random::idle_timeout;
 
 use figures::Figures;
 
+/// Rounds before those that count: memory is allocated and caches are filled in them.
+const WARM_UP: usize = 2;
+/// Exit code: the command line makes no sense.
+const USAGE: u8 = 2;
 /// Exit code: the peer cannot do what was asked.
 const CANNOT: u8 = 3;
 
 /// Runs the scenario that the command line asks for and prints its line.
+pub fn main<P: Peer>() -> ExitCode {
+    run_command_line(|scenario, options| run::<P>(scenario, options))
+}
+
+/// As [`main()`], for a library with two loops: with `locks` it runs on `L`, which other threads may use.
+pub fn main_with_locks<P: Peer, L: Peer>() -> ExitCode {
+    run_command_line(|scenario, options| {
+        let run = if options.locks { run::<L> } else { run::<P> };
+        run(scenario, options)
+    })
+}
+
+#[expect(clippy::print_stderr, reason = "that is where a program says what is wrong")]
+fn run_command_line(run: impl FnOnce(&str, &Options) -> ExitCode) -> ExitCode {
+    let mut arguments = env::args().skip(1);
+    let scenario = arguments.next().unwrap_or_default();
+    match Options::parse(arguments) {
+        Ok(options) => run(&scenario, &options),
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
 #[expect(
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "that is what the program is for"
 )]
-pub fn main<P: Peer>() -> ExitCode {
-    let mut arguments = env::args().skip(1);
-    let scenario = arguments.next().unwrap_or_default();
-    let options = match Options::parse(arguments) {
-        Ok(options) => options,
-        Err(argument) => {
-            eprintln!("bad argument {argument}");
-            return ExitCode::from(2);
-        }
+fn run<P: Peer>(scenario: &str, options: &Options) -> ExitCode {
+    let Some(measure) = measurement::<P>(scenario) else {
+        eprintln!("unknown scenario {scenario}");
+        return ExitCode::from(USAGE);
     };
-    if let Some(lack) = P::ABILITIES.lack(&scenario, &options) {
+    if let Some(lack) = P::ABILITIES.lack(scenario, options) {
         eprintln!("{} has no {lack}", P::NAME);
         return ExitCode::from(CANNOT);
     }
-    match measure::<P>(&scenario, &options) {
+    match measure(options) {
         Ok(figures) => {
-            println!("{}", figures.line(&options.label(P::NAME), P::VERSION, &scenario));
+            println!("{}", figures.line(&options.label(P::NAME), P::VERSION, scenario));
             ExitCode::from(u8::from(figures.failures > 0))
         }
         Err(error) => {
@@ -77,13 +101,16 @@ pub fn main<P: Peer>() -> ExitCode {
     }
 }
 
-fn measure<P: Peer>(scenario: &str, options: &Options) -> io::Result<Figures> {
-    match scenario {
-        "pipes" => pipes::measure::<P>(options),
-        "setup" => setup::measure::<P>(options),
-        "timers" => Ok(timers::measure::<P>(options)),
-        "wakeup" => wakeup::measure::<P>(options),
-        "memory" => memory::measure::<P>(options),
-        _ => Err(io::Error::other("unknown scenario")),
-    }
+type Measure = fn(&Options) -> io::Result<Figures>;
+
+/// How a scenario is measured, if there is one of that name.
+fn measurement<P: Peer>(scenario: &str) -> Option<Measure> {
+    Some(match scenario {
+        "pipes" => pipes::measure::<P>,
+        "setup" => setup::measure::<P>,
+        "timers" => |options| Ok(timers::measure::<P>(options)),
+        "wakeup" => wakeup::measure::<P>,
+        "memory" => memory::measure::<P>,
+        _ => return None,
+    })
 }

@@ -28,8 +28,8 @@ pub struct Options {
     pub same: bool,
     /// `locks`: the loop that other threads may use, where a peer has two.
     pub locks: bool,
-    /// `clock`: each timer is set by its timeout, from the time the clock shows then. Without it all operations of a
-    /// phase count from one reading.
+    /// `clock`: each timer is set by its timeout, from the time the clock shows then. Without it all timers that are
+    /// inserted and set anew in a round count from one reading, and those that are to expire from another one.
     pub clock: bool,
     /// `told`: with `same`, the loop is told beforehand that many timers are going to have this timeout.
     pub told: bool,
@@ -57,11 +57,13 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Reads the arguments; the error is the one that was not understood.
+    /// Reads the arguments; the error says what is wrong with them.
     pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Self::default();
         for argument in arguments {
-            options.set(&argument).ok_or(argument)?;
+            options
+                .set(&argument)
+                .ok_or_else(|| format!("bad argument {argument}"))?;
         }
         if options.active == 0 || options.active > options.descriptors || options.rounds == 0 || options.timers == 0 {
             return Err("not 1 <= a <= n, 1 <= r, 1 <= t".to_owned());
@@ -117,10 +119,14 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_named() {
         for argument in ["n", "n=", "n=x", "x=1", "=1"] {
-            assert_eq!(parse(&[argument]).unwrap_err(), argument);
+            assert_eq!(parse(&[argument]).unwrap_err(), format!("bad argument {argument}"));
         }
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused() {
         for argument in ["a=0", "a=101", "r=0", "t=0"] {
-            assert!(parse(&[argument]).is_err(), "{argument}");
+            assert_eq!(parse(&[argument]).unwrap_err(), "not 1 <= a <= n, 1 <= r, 1 <= t");
         }
     }
 }

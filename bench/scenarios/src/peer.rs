@@ -64,6 +64,7 @@ pub trait Peer: Sized {
 
 /// What a library can do; what it cannot is left out of the measurement, and said.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each ability is there or not")]
 pub struct Abilities {
     /// Timers.
     pub timers: bool,
@@ -71,14 +72,17 @@ pub struct Abilities {
     pub one_shot: bool,
     /// Events that fire again for what is still there.
     pub level: bool,
+    /// A loop that other threads may use.
+    pub locks: bool,
 }
 
 impl Abilities {
-    /// All of them.
-    pub const ALL: Self = Self {
+    /// Everything that a loop for one thread may do.
+    pub const ONE_THREAD: Self = Self {
         timers: true,
         one_shot: true,
         level: true,
+        locks: false,
     };
 
     /// What would be needed for a scenario and is not there.
@@ -89,6 +93,8 @@ impl Abilities {
             Some("one-shot events")
         } else if options.ready && !self.level {
             Some("level-triggered events")
+        } else if options.locks && !self.locks {
+            Some("locks")
         } else {
             None
         }

@@ -9,10 +9,7 @@ use std::time::Instant;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::figures::{Figures, each};
-use crate::{Course, Options, Peer};
-
-/// Rounds before those that count: memory is allocated and caches are filled in them.
-const WARM_UP: usize = 2;
+use crate::{Course, Options, Peer, WARM_UP};
 
 pub(crate) fn measure<P: Peer>(options: &Options) -> io::Result<Figures> {
     let mut peer = open::<P>(options)?;

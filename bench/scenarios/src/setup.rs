@@ -4,9 +4,7 @@ use std::io;
 use std::time::Instant;
 
 use crate::figures::{Figures, each};
-use crate::{Options, Peer, pipes};
-
-const WARM_UP: usize = 2;
+use crate::{Options, Peer, WARM_UP, pipes};
 
 pub(crate) fn measure<P: Peer>(options: &Options) -> io::Result<Figures> {
     let mut peer = pipes::open::<P>(options)?;

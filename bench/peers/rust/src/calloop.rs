@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bench_scenarios::{Abilities, Course, Options, Peer, idle_timeout};
 use calloop::generic::Generic;
@@ -18,6 +18,13 @@ struct State {
     stop: bool,
 }
 
+/// A source that is added.
+struct Added {
+    source: RegistrationToken,
+    /// Of its idle timeout.
+    alarm: Option<RegistrationToken>,
+}
+
 /// A timer and its registration, by which it is set anew.
 #[derive(Clone)]
 struct Alarm {
@@ -26,8 +33,8 @@ struct Alarm {
 }
 
 impl Alarm {
-    fn new(handle: &LoopHandle<'static, State>, after: Duration) -> Self {
-        let dispatcher = Dispatcher::new(Timer::from_duration(after), |_, (), state: &mut State| {
+    fn new(handle: &LoopHandle<'static, State>, deadline: Instant) -> Self {
+        let dispatcher = Dispatcher::new(Timer::from_deadline(deadline), |_, (), state: &mut State| {
             state.course.timer_fired();
             TimeoutAction::Drop
         });
@@ -38,8 +45,8 @@ impl Alarm {
     }
 
     /// Sets it anew, unless it has fired and is registered no longer.
-    fn set(&self, handle: &LoopHandle<'static, State>, after: Duration) -> calloop::Result<()> {
-        self.dispatcher.as_source_mut().set_duration(after);
+    fn set(&self, handle: &LoopHandle<'static, State>, deadline: Instant) -> calloop::Result<()> {
+        self.dispatcher.as_source_mut().set_deadline(deadline);
         handle.update(&self.token)
     }
 }
@@ -50,9 +57,10 @@ struct Calloop {
     state: State,
     options: Options,
     sources: Vec<Arc<File>>,
-    /// Of those sources that are added.
-    registered: Vec<Option<RegistrationToken>>,
+    added: Vec<Option<Added>>,
     timers: Vec<Option<Alarm>>,
+    /// What timers count from.
+    now: Instant,
 }
 
 impl Calloop {
@@ -64,7 +72,7 @@ impl Calloop {
 impl Peer for Calloop {
     const NAME: &'static str = "calloop";
     const VERSION: &'static str = env!("CALLOOP_VERSION");
-    const ABILITIES: Abilities = Abilities::ALL;
+    const ABILITIES: Abilities = Abilities::ONE_THREAD;
     type Notifier = Ping;
 
     fn open(options: &Options, course: Course) -> Self {
@@ -75,8 +83,9 @@ impl Peer for Calloop {
             state: State { course, stop: false },
             options: options.clone(),
             sources: vec![],
-            registered: vec![],
+            added: vec![],
             timers: vec![],
+            now: Instant::now(),
         }
     }
 
@@ -85,7 +94,7 @@ impl Peer for Calloop {
     }
 
     fn prepare(&mut self, sources: Vec<File>) {
-        self.registered.resize(sources.len(), None);
+        self.added.resize_with(sources.len(), || None);
         self.sources = sources.into_iter().map(Arc::new).collect();
     }
 
@@ -96,25 +105,38 @@ impl Peer for Calloop {
             (Mode::Level, PostAction::Continue)
         };
         let source = Generic::new(Arc::clone(&self.sources[i]), Interest::READ, mode);
-        let registered = if self.options.timeout {
-            let (handle, alarm) = (self.handle.clone(), Alarm::new(&self.handle, idle_timeout(i)));
-            self.handle.insert_source(source, move |_, source, state| {
+        let (registered, alarm) = if self.options.timeout {
+            let (handle, alarm) = (
+                self.handle.clone(),
+                Alarm::new(&self.handle, Instant::now() + idle_timeout(i)),
+            );
+            let token = alarm.token;
+            let registered = self.handle.insert_source(source, move |_, source, state| {
                 state.stop |= state.course.pass_on(i, source);
-                alarm.set(&handle, idle_timeout(i)).expect("it is not due yet");
+                let deadline = Instant::now() + idle_timeout(i);
+                alarm.set(&handle, deadline).expect("it is not due yet");
                 Ok(after)
-            })
+            });
+            (registered, Some(token))
         } else {
-            self.handle.insert_source(source, move |_, source, state| {
+            let registered = self.handle.insert_source(source, move |_, source, state| {
                 state.stop |= state.course.pass_on(i, source);
                 Ok(after)
-            })
+            });
+            (registered, None)
         };
-        self.registered[i] = Some(registered.expect("the descriptor is open"));
+        self.added[i] = Some(Added {
+            source: registered.expect("the descriptor is open"),
+            alarm,
+        });
     }
 
     fn delete(&mut self, i: usize) {
-        if let Some(token) = self.registered[i].take() {
-            self.handle.remove(token);
+        if let Some(added) = self.added[i].take() {
+            self.handle.remove(added.source);
+            if let Some(alarm) = added.alarm {
+                self.handle.remove(alarm);
+            }
         }
     }
 
@@ -145,10 +167,15 @@ impl Peer for Calloop {
         self.timers.resize(count, None);
     }
 
+    fn read_clock(&mut self) {
+        self.now = Instant::now();
+    }
+
     fn set_timer(&mut self, i: usize, after: Duration) {
+        let deadline = self.now + after;
         match &self.timers[i] {
-            Some(alarm) if alarm.set(&self.handle, after).is_ok() => {}
-            _ => self.timers[i] = Some(Alarm::new(&self.handle, after)),
+            Some(alarm) if alarm.set(&self.handle, deadline).is_ok() => {}
+            _ => self.timers[i] = Some(Alarm::new(&self.handle, deadline)),
         }
     }
 

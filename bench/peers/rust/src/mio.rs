@@ -42,6 +42,7 @@ impl Peer for Mio {
         timers: false,
         one_shot: false,
         level: false,
+        locks: false,
     };
     type Notifier = Waker;
 

@@ -48,6 +48,7 @@ impl Peer for Polling {
         timers: false,
         one_shot: true,
         level: true,
+        locks: false,
     };
     type Notifier = Arc<Poller>;
 

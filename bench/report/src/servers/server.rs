@@ -12,8 +12,9 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::stat::{Process, children};
 use super::{FILE, content};
+use crate::process;
 
-/// The time in which a server is there, and in which it ends.
+/// The time in which a server is there.
 const PATIENCE: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(10);
 
@@ -79,30 +80,12 @@ impl Server {
         each.sum::<Option<f64>>()
             .ok_or_else(|| "it, or a worker, has ended".to_owned())
     }
-
-    /// Waits for the end that it was asked for.
-    fn ends(&mut self) -> bool {
-        let deadline = Instant::now() + PATIENCE;
-        while Instant::now() < deadline {
-            if !matches!(self.child.try_wait(), Ok(None)) {
-                return true;
-            }
-            thread::sleep(POLL);
-        }
-        false
-    }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
-            // Its workers end with it then.
-            let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
-            if !self.ends() {
-                let _ = self.child.kill();
-                let _ = self.child.wait();
-            }
-        }
+        // Its workers end with it where it does so when it is asked.
+        process::end(&mut self.child);
         for process in self.processes.iter().filter(|process| process.is_alive()) {
             if let Some(pid) = Pid::from_raw(process.pid as i32) {
                 let _ = kill_process(pid, Signal::KILL);
@@ -113,7 +96,6 @@ impl Drop for Server {
 
 #[cfg(test)]
 mod tests {
-    use std::process;
     use std::{env, iter};
 
     use super::super::free_address;
@@ -138,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_server_that_ends_at_once_says_why() {
-        let said = env::temp_dir().join(format!("bench-said-{}", process::id()));
+        let said = env::temp_dir().join(format!("bench-said-{}", std::process::id()));
         let mut command = Command::new("sh");
         command.args(["-c", "echo no >&2; exit 2"]);
         let server = Server::start(&mut command, free_address().unwrap(), 0, &said);
