@@ -2,6 +2,7 @@
 #include "ctest.h"
 
 static int made, destroyed, held, errors;
+static unsigned last_type;
 
 struct own_lock { int depth; };
 
@@ -10,6 +11,7 @@ static void *make_lock(unsigned type)
 	struct own_lock *lock = calloc(1, sizeof(*lock));
 	if (!(type & EVTHREAD_LOCKTYPE_RECURSIVE) && type != 0)
 		errors++;
+	last_type = type;
 	made++;
 	return lock;
 }
@@ -28,7 +30,8 @@ static int take(unsigned mode, void *pointer)
 {
 	struct own_lock *lock = pointer;
 	(void)mode;
-	lock->depth++;
+	if (lock->depth++ != 0)
+		errors++;
 	held++;
 	return 0;
 }
@@ -106,7 +109,7 @@ static void working(void)
 	int pair[2];
 	socket_pair(pair, 60);
 	base = event_base_new();
-	say("a lock was made: %d", made > destroyed);
+	say("a lock was made: %d, of type %u", made > destroyed, last_type);
 	event = event_new(base, pair[0], EV_READ | EV_PERSIST, in_a_callback, NULL);
 	usr1 = evsignal_new(base, SIGUSR1, in_a_callback, NULL);
 	event_add(event, &soon);

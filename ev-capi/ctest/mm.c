@@ -208,6 +208,7 @@ static void no_room_for_a_timer(void)
 	limit = -1;
 	say("add: %d", event_add(event, &soon));
 	say("loop: %d", event_base_loop(short_of_memory, 0));
+	event_free(event);
 }
 
 static void finalizer(struct event *event, void *unused)

@@ -269,6 +269,79 @@ static void many_add(void)
 	event_base_free(base);
 }
 
+/* What a reader's argument points to; the thread that owns it frees it when the event is deleted. */
+struct inbox {
+	int calls, bytes;
+};
+
+static void reads(evutil_socket_t fd, short what, void *arg)
+{
+	struct inbox *inbox = arg;
+	char byte;
+	if (what & EV_READ && read(fd, &byte, 1) == 1)
+		inbox->bytes++;
+	inbox->calls++;
+}
+
+struct reader {
+	pthread_t thread;
+	int pair[2], lost;
+};
+
+/* Each thread has descriptors of its own. When an event is deleted its function does not run any more, and never will. */
+static void *waits_and_deletes(void *arg)
+{
+	struct timeval late = ms(100000);
+	struct reader *reader = arg;
+	char byte;
+	int i;
+	for (i = 0; i < 300; i++) {
+		struct inbox *inbox = calloc(1, sizeof(*inbox));
+		struct event *event;
+		event = event_new(base, reader->pair[0], EV_READ | (i % 2 ? EV_PERSIST : 0), reads, inbox);
+		event_add(event, i % 3 ? &late : NULL);
+		if (write(reader->pair[1], "x", 1) != 1)
+			reader->lost++;
+		while (i % 10 == 0 && event_pending(event, EV_READ, NULL))
+			sleep_ms(1);
+		event_del(event);
+		if (inbox->bytes == 0 && read(reader->pair[0], &byte, 1) != 1)
+			reader->lost++;
+		if (inbox->bytes != inbox->calls || inbox->bytes > 1)
+			reader->lost++;
+		memset(inbox, -1, sizeof(*inbox));
+		free(inbox);
+		event_free(event);
+	}
+	return NULL;
+}
+
+static void many_read(void)
+{
+	struct reader readers[4];
+	int i;
+	make_base();
+	start_loop(EVLOOP_NO_EXIT_ON_EMPTY);
+	await_stage(1);
+	for (i = 0; i < 4; i++) {
+		readers[i].lost = pipe(readers[i].pair);
+		evutil_make_socket_nonblocking(readers[i].pair[0]);
+		pthread_create(&readers[i].thread, NULL, waits_and_deletes, &readers[i]);
+	}
+	for (i = 0; i < 4; i++) {
+		pthread_join(readers[i].thread, NULL);
+		say("lost: %d", readers[i].lost);
+	}
+	say("added: %d", event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED));
+	event_base_loopbreak(base);
+	end_loop("loop");
+	for (i = 0; i < 4; i++) {
+		close(readers[i].pair[0]);
+		close(readers[i].pair[1]);
+	}
+	event_base_free(base);
+}
+
 static void a_base_without_locks(void)
 {
 	struct event_config *config = event_config_new();
@@ -319,6 +392,7 @@ int main(void)
 	TEST(a_second_loop);
 	TEST(many_activate);
 	TEST(many_add);
+	TEST(many_read);
 	TEST(a_base_without_locks);
 	TEST(finalizing_a_running_event);
 	base = event_base_new();

@@ -13,7 +13,7 @@ use crate::abi::{
 use crate::base::{Locked, State};
 use crate::debug;
 use crate::event::{ZERO, event_at};
-use crate::known::{key, mark_idle};
+use crate::known::{key, mark_idle, take_key};
 use crate::log::{ensure, warnx};
 
 /// Whether to wait for a callback that runs in another thread.
@@ -47,16 +47,24 @@ impl State {
             return Ok(());
         }
         self.check_priority(&event.ev_evcallback);
-        let key = self.known(event)?;
-        let was_active = self.engine.causes(key).is_ok_and(|causes| causes.is_some());
         // Of what is given by hand the engine has to know only what a new deadline takes back.
         let causes = if result & EV_TIMEOUT == 0 {
             Causes::empty()
         } else {
             Causes::TIMEOUT
         };
-        let activated = self.engine.activate(key, causes);
-        debug_assert!(activated.is_ok(), "the key is known");
+        let was_active = match key(event) {
+            None => {
+                self.activate_idle(event, causes)?;
+                false
+            }
+            Some(key) => {
+                let was_active = self.engine.causes(key).is_ok_and(|causes| causes.is_some());
+                let activated = self.engine.activate(key, causes);
+                debug_assert!(activated.is_ok(), "the key is known");
+                was_active
+            }
+        };
         event.by_hand.set(event.by_hand.get() | result);
         if !was_active {
             event.calls.set(calls.max(0));
@@ -123,11 +131,16 @@ const CAUSES: [(Causes, c_short); 5] = [
 unsafe fn base_of(event: &event, what: &str) -> Option<Locked> {
     let base = event.ev_base.get();
     if base.is_null() {
-        warnx!("{what}: event has no event_base set.");
+        warn_without_base(what);
         return None;
     }
     // SAFETY: the caller promises a base that is alive.
     Some(unsafe { Locked::new(base) })
+}
+
+#[cold]
+fn warn_without_base(what: &str) {
+    warnx!("{what}: event has no event_base set.");
 }
 
 /// Makes an event pending: 0, or -1 with nothing changed.
@@ -152,8 +165,8 @@ pub unsafe extern "C" fn event_add(ev: *mut event, tv: *const timeval) -> c_int 
     }
     // SAFETY: the caller gives null or a time.
     let tv = unsafe { tv.as_ref() };
-    let takes_back =
-        tv.is_some() && ptr::eq(base.current, &raw const event.ev_evcallback) && is_active_by_timeout(&base, event);
+    let is_current = ptr::eq(base.current, &raw const event.ev_evcallback);
+    let takes_back = is_current && tv.is_some() && is_active_by_timeout(&base, event);
     let added = base.add_for(event, tv);
     if added.is_ok() {
         if let Some(&tv) = tv
@@ -172,6 +185,7 @@ pub unsafe extern "C" fn event_add(ev: *mut event, tv: *const timeval) -> c_int 
     added.map_or_else(|error| Locked::refuse("event_add", error), |()| 0)
 }
 
+#[inline(never)]
 fn is_active_by_timeout(base: &State, event: &event) -> bool {
     let causes = key(event).and_then(|key| base.engine.causes(key).ok().flatten());
     causes.is_some_and(|causes| causes.contains(Causes::TIMEOUT))
@@ -205,16 +219,17 @@ unsafe fn delete(ev: *mut event, blocking: Blocking) -> c_int {
 
 impl State {
     /// Deletes an event from wherever it is, and what is left of its calls if it is a signal event that runs.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "as `Engine::leave`")]
+    #[inline(always)]
     pub(crate) fn delete(&mut self, event: &event) -> Result<(), Error> {
         if ptr::eq(self.current, &raw const event.ev_evcallback) {
             self.calls_left = 0;
         }
-        if key(event).is_none() {
+        let Some(key) = take_key(&event.ev_evcallback) else {
             return Ok(());
-        }
+        };
         mark_idle(event);
-        self.drop_key(&event.ev_evcallback)
+        self.engine.leave(key)
     }
 }
 

@@ -87,6 +87,8 @@ pub(crate) struct State {
     pub(crate) running: bool,
     /// The loop's thread sleeps, or is about to, so that changes have to wake it.
     pub(crate) asleep: bool,
+    /// The last sleep was ended by another thread, or came to none for one.
+    pub(crate) notified: bool,
     /// The base is being freed: only finalizers are called any more.
     pub(crate) freeing: bool,
     /// The last thread that ran the loop.
@@ -126,6 +128,7 @@ impl State {
             wall_offset: Cell::new(None),
             running: false,
             asleep: false,
+            notified: false,
             freeing: false,
             owner: None,
             exit: false,
@@ -223,7 +226,14 @@ impl State {
     /// Wakes the loop if it sleeps although there is something to do, or will sleep past a deadline.
     #[inline]
     pub(crate) fn wake_if_needed(&self) {
-        if !self.asleep || self.is_in_loop() {
+        if self.asleep {
+            self.wake_sleeper();
+        }
+    }
+
+    #[cold]
+    fn wake_sleeper(&self) {
+        if self.is_in_loop() {
             return;
         }
         let Some(waker) = &self.waker else { return };
@@ -303,8 +313,16 @@ impl Locked {
     }
 
     /// If this callback runs in another thread, waits until it has returned. The thread holds the lock only once.
+    #[inline]
     pub(crate) fn wait_for(&mut self, callback: *const event_callback) {
-        if !ptr::eq(self.current, callback) || self.is_in_loop() || !self.base().condition.is_real() {
+        if ptr::eq(self.current, callback) {
+            self.wait_for_current();
+        }
+    }
+
+    #[cold]
+    fn wait_for_current(&mut self) {
+        if self.is_in_loop() || !self.base().condition.is_real() {
             return;
         }
         let call = self.calls;
@@ -336,6 +354,7 @@ impl Locked {
     }
 
     /// Reports an error of the engine's that C has only -1 for.
+    #[cold]
     pub(crate) fn refuse(what: &str, error: Error) -> c_int {
         match error {
             // To make errors of the system's kind of these takes memory.

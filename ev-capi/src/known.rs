@@ -3,7 +3,7 @@
 use std::ffi::c_short;
 
 use ev_core::engine::{Deadline, Spec, Standing, Target};
-use ev_core::{Error, EventKey, Features, Interest, Mode, Persistence};
+use ev_core::{Causes, Error, EventKey, Features, Interest, Mode, Persistence};
 use libc::timeval;
 
 use crate::abi::{
@@ -47,13 +47,21 @@ impl State {
         spec
     }
 
-    /// The event's key; the engine gets to know the event if it does not.
-    pub(crate) fn known(&mut self, event: &event) -> Result<EventKey, Error> {
-        if let Some(key) = key(event) {
-            return Ok(key);
+    /// Makes an event active that is neither pending nor active.
+    pub(crate) fn activate_idle(&mut self, event: &event, causes: Causes) -> Result<(), Error> {
+        let callback = &event.ev_evcallback;
+        if event.wants(EV_IO | EV_SIGNAL) {
+            let spec = self.spec(event);
+            let key = self.introduce(callback, &spec)?;
+            return self.engine.activate(key, causes);
         }
-        let spec = self.spec(event);
-        self.introduce(&event.ev_evcallback, &spec)
+        let last = EventKey::from_bits(callback.last_key.get());
+        let (persistence, priority) = (persistence(event), callback.evcb_pri.get());
+        let key = self
+            .engine
+            .enter_active(last, persistence, priority, Callback::new(callback), causes)?;
+        callback.key.set(key.to_bits());
+        Ok(())
     }
 
     /// Makes an event or a deferred callback known to the engine.
@@ -79,7 +87,6 @@ impl State {
 
     /// Lets the engine forget an event or a deferred callback, whatever it is waiting for. On failure it has, but the kernel
     /// refused to.
-    #[inline]
     pub(crate) fn drop_key(&mut self, callback: &event_callback) -> Result<(), Error> {
         match take_key(callback) {
             Some(key) => self.engine.leave(key),
@@ -88,14 +95,16 @@ impl State {
     }
 
     /// Adds an event, with a timeout from now if it is given one: the rest of `event_add`.
+    #[expect(clippy::inline_always, reason = "it has one caller, which is called most of all")]
+    #[inline(always)]
     pub(crate) fn add_for(&mut self, event: &event, tv: Option<&timeval>) -> Result<(), Error> {
         let Some(tv) = tv else {
             return self.add(event, None);
         };
-        let due = self.due(tv);
         if event.wants(EV_IO | EV_SIGNAL) {
-            return self.add(event, Some(&due));
+            return self.add_due(event, tv);
         }
+        let due = self.due(tv);
         match key(event) {
             None => self.add_timer(event, due.deadline)?,
             Some(key) => self.renew_timer(event, key, due.deadline)?,
@@ -104,7 +113,14 @@ impl State {
         Ok(())
     }
 
+    #[inline(never)]
+    fn add_due(&mut self, event: &event, tv: &timeval) -> Result<(), Error> {
+        let due = self.due(tv);
+        self.add(event, Some(&due))
+    }
+
     /// Adds an event, with a timeout if it is given one.
+    #[inline(never)]
     pub(crate) fn add(&mut self, event: &event, due: Option<&Due>) -> Result<(), Error> {
         let deadline = due.map(|due| due.deadline);
         let has_target = event.wants(EV_IO | EV_SIGNAL);
@@ -123,6 +139,8 @@ impl State {
     }
 
     /// Adds an event that is neither pending nor active and waits for a time only.
+    #[expect(clippy::inline_always, reason = "as `add_for`")]
+    #[inline(always)]
     fn add_timer(&mut self, event: &event, deadline: Deadline) -> Result<(), Error> {
         let callback = &event.ev_evcallback;
         let last = EventKey::from_bits(callback.last_key.get());
@@ -136,6 +154,7 @@ impl State {
     }
 
     /// Gives an event that is pending or active another deadline.
+    #[inline(never)]
     fn renew_timer(&mut self, event: &event, key: EventKey, deadline: Deadline) -> Result<(), Error> {
         let standing = self.engine.renew(key, deadline)?;
         // A new deadline takes the activation by the old one back.
@@ -181,7 +200,8 @@ impl State {
     }
 
     /// When an event times out that is added with this timeout now.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "as `add_for`")]
+    #[inline(always)]
     fn due(&self, tv: &timeval) -> Due {
         let now = self.now();
         let (deadline, tv) = if let Some(queue) = common::queue(self, tv) {
@@ -256,6 +276,7 @@ fn note_standing(event: &event, standing: Standing) -> c_short {
 }
 
 /// Takes its key from an event or a deferred callback that the engine does not know any more, or shall not.
+#[inline]
 pub(crate) fn take_key(callback: &event_callback) -> Option<EventKey> {
     let key = callback.key.take();
     if key != 0 {
@@ -265,6 +286,7 @@ pub(crate) fn take_key(callback: &event_callback) -> Option<EventKey> {
 }
 
 /// Has an event's flags tell that it is neither pending nor active.
+#[inline]
 pub(crate) fn mark_idle(event: &event) {
     set_lists(event, 0);
     forget_hand(event);

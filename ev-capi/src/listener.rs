@@ -310,7 +310,7 @@ pub unsafe extern "C" fn evconnlistener_new(
     let lock = if flags & THREADSAFE == 0 {
         Lock::none()
     } else {
-        Lock::new()
+        Lock::recursive()
     };
     let state = State {
         callback,

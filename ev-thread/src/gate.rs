@@ -143,6 +143,15 @@ impl Gate {
         }
     }
 
+    /// Whether someone has notified since the last [`end_wait`](Self::end_wait): the next wait will not sleep.
+    ///
+    /// For the loop thread, which may look a few times before it sleeps: who notifies meanwhile makes no system call, and
+    /// nor does the loop. A mere load, so it says nothing of what the notifier has left; `end_wait` does.
+    #[inline]
+    pub fn is_notified(&self) -> bool {
+        self.word.load(Ordering::Relaxed) == NOTIFIED
+    }
+
     /// The loop is awake again. Takes the notification, if there is one.
     ///
     /// Called by the loop thread, before it looks at what others leave for it.

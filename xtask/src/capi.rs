@@ -7,6 +7,7 @@
 //! | `check` | that they export what they should, against the lists and the system's libevent |
 //! | `programs` | the programs in C, run on this library and on the system's, line by line alike |
 //! | `differences` | the list of lines in which the two may differ |
+//! | `races` | the same programs on a library in which thread sanitizer watches every access to memory |
 //! | `clients` | programs of others that run on the library |
 //!
 //! Every call builds the libraries; the options say what else is done.
@@ -16,6 +17,7 @@ mod clients;
 mod differences;
 mod library;
 mod programs;
+mod races;
 mod symbols;
 
 use std::collections::BTreeSet;
@@ -29,7 +31,7 @@ use crate::workspace::Workspace;
 use crate::{Error, Result, process};
 use library::Library;
 
-pub(crate) const OPTIONS: &str = "[--out DIR] [--check] [--test] [--memcheck] [--clients] [NAME]...";
+pub(crate) const OPTIONS: &str = "[--out DIR] [--check] [--test] [--memcheck] [--races] [--clients] [NAME]...";
 
 /// The crate.
 const PACKAGE: &str = "ev-capi";
@@ -39,6 +41,7 @@ const TASKS: &[(&str, Task)] = &[
     ("check", |_, library, _| check::run(library)),
     ("test", programs::compare),
     ("memcheck", programs::memcheck),
+    ("races", |workspace, _, names| races::find(workspace, names)),
     ("clients", clients::run),
 ];
 
@@ -69,7 +72,9 @@ impl Request {
             }
         }
         if !request.names.is_empty() && request.tasks.iter().all(|task| task == "check") {
-            return Err(Error::Usage("names go with --test, --memcheck or --clients".into()));
+            return Err(Error::Usage(
+                "names go with --test, --memcheck, --races or --clients".into(),
+            ));
         }
         Ok(request)
     }

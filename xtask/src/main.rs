@@ -29,6 +29,7 @@ mod table;
 mod tally;
 mod test_all;
 mod tidy;
+mod toolchain;
 mod workspace;
 
 use std::process::ExitCode;

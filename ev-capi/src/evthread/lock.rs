@@ -3,12 +3,13 @@
 use std::ffi::{c_uint, c_ulong, c_void};
 use std::ptr;
 
-use super::{RECURSIVE, evthread_cond_fns_, evthread_id_fn_, evthread_lock_fns_};
+use super::{PLAIN, RECURSIVE, evthread_cond_fns_, evthread_id_fn_, evthread_lock_fns_};
 
-/// A lock that a thread may hold several times, or none, with which nothing happens.
+/// A lock, or none, with which nothing happens.
 #[derive(Debug)]
 pub(crate) struct Lock {
     raw: *mut c_void,
+    locktype: c_uint,
 }
 
 // SAFETY: What the program's functions make may be used by every thread, by the contract of evthread_set_lock_callbacks.
@@ -19,13 +20,27 @@ unsafe impl Sync for Lock {}
 impl Lock {
     /// No lock.
     pub(crate) const fn none() -> Self {
-        Lock { raw: ptr::null_mut() }
+        Lock {
+            raw: ptr::null_mut(),
+            locktype: PLAIN,
+        }
     }
 
-    /// A lock if the program set functions for locks and these have one to give, else none.
+    /// A lock that a thread holds once at most, if the program set functions for locks and these have one to give; else
+    /// none.
     pub(crate) fn new() -> Self {
+        Self::of_type(PLAIN)
+    }
+
+    /// As [`new`](Self::new), a lock that a thread may hold several times.
+    pub(crate) fn recursive() -> Self {
+        Self::of_type(RECURSIVE)
+    }
+
+    fn of_type(locktype: c_uint) -> Self {
         Lock {
-            raw: alloc_raw(RECURSIVE),
+            raw: alloc_raw(locktype),
+            locktype,
         }
     }
 
@@ -53,7 +68,7 @@ impl Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         // SAFETY: Nobody has the lock any more.
-        unsafe { release_raw(self.raw, RECURSIVE) }
+        unsafe { release_raw(self.raw, self.locktype) }
     }
 }
 

@@ -34,6 +34,8 @@ pub(crate) use posix::{evthread_use_pthreads, evthread_use_pthreads_with_flags};
 
 /// `EVTHREAD_LOCK_API_VERSION`, and that of conditions.
 const API_VERSION: c_int = 1;
+/// The type of a lock that is not recursive.
+const PLAIN: c_uint = 0;
 /// `EVTHREAD_LOCKTYPE_RECURSIVE`.
 const RECURSIVE: c_uint = 1;
 /// `EVTHREAD_TRY`.

@@ -126,14 +126,15 @@ unsafe extern "C" fn free_lock(lock: *mut c_void, _locktype: c_uint) {
     unsafe { mm::free(lock) };
 }
 
-/// How often a lock that another thread holds is tried before the thread sleeps. The library holds its locks for less time
-/// than that takes, and for much less than to sleep and to be woken does.
-const TRIES: u32 = 100;
+/// How often a lock that another thread holds is tried before the thread sleeps, with pauses that double: each try takes the
+/// lock's memory away from its holder. The library holds its locks for less time than that takes, and for much less than to
+/// sleep and to be woken does.
+const TRIES: u32 = 7;
 
 unsafe extern "C" fn lock(mode: c_uint, lock: *mut c_void) -> c_int {
     // SAFETY: The caller has the mutex from `alloc_lock`.
     let tried = unsafe { libc::pthread_mutex_trylock(lock.cast()) };
-    if tried != libc::EBUSY || mode & TRY != 0 {
+    if tried == 0 || mode & TRY != 0 {
         return tried;
     }
     // SAFETY: As above.
@@ -146,8 +147,10 @@ unsafe extern "C" fn lock(mode: c_uint, lock: *mut c_void) -> c_int {
 /// The mutex is alive.
 #[cold]
 unsafe fn lock_held(lock: *mut c_void) -> c_int {
-    for _ in 0..TRIES {
-        spin_loop();
+    for attempt in 0..TRIES {
+        for _ in 0..1 << attempt {
+            spin_loop();
+        }
         // SAFETY: The caller has the mutex.
         if unsafe { libc::pthread_mutex_trylock(lock.cast()) } == 0 {
             return 0;

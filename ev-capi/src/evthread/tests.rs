@@ -44,7 +44,7 @@ fn there_are_no_locks_at_first() {
 /// Threads that count together, with conditions that hand the turn on.
 fn count() {
     assert!(is_enabled());
-    let (lock, condition, count) = (Lock::new(), Condition::new(), AtomicUsize::new(0));
+    let (lock, condition, count) = (Lock::recursive(), Condition::new(), AtomicUsize::new(0));
     assert!(lock.is_real());
     thread::scope(|scope| {
         for turn in 0..2 {
@@ -119,7 +119,7 @@ fn a_plain_lock_is_not_taken_twice() {
         test,
         ": Assertion lock->count == 1 failed in evthread_debug_lock_mark_locked\n",
         || {
-            let lock = lock::alloc_raw(0);
+            let lock = lock::alloc_raw(PLAIN);
             // SAFETY: The lock is alive.
             unsafe { lock_raw(lock) };
             // SAFETY: As above.
@@ -214,7 +214,7 @@ fn the_programs_functions_are_called() {
         assert_eq!(thread_id(), Some(9));
         // The global lock, of which the type is another.
         assert_eq!(CALLS.swap(0, Relaxed), 0);
-        let (lock, condition) = (Lock::new(), Condition::new());
+        let (lock, condition) = (Lock::recursive(), Condition::new());
         lock.lock();
         condition.wait(&lock);
         condition.signal_all();

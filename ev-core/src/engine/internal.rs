@@ -4,6 +4,8 @@
 //! They are not counted: a loop with nothing else ends.
 
 use ev_backend::Backend;
+#[cfg(any(feature = "signals", feature = "threads"))]
+use ev_backend::Mode;
 
 use super::Engine;
 use crate::Error;
@@ -18,6 +20,7 @@ impl<B: Backend, P> Engine<B, P> {
         #[cfg(feature = "threads")]
         if let Some((waker, event)) = &self.waker
             && self.active.take_internal(*event)
+            && self.slots.get(*event).mode == Mode::Level
         {
             // A notifier that cannot be read has nothing to drain.
             let _ = waker.notifier().drain();
@@ -51,10 +54,10 @@ impl<B: Backend, P> Engine<B, P> {
 
     /// Inserts and adds an internal event on a descriptor that lives as long as the engine.
     #[cfg(any(feature = "signals", feature = "threads"))]
-    pub(super) fn insert_internal(&mut self, source: &impl std::os::fd::AsFd) -> Result<u32, Error> {
+    pub(super) fn insert_internal(&mut self, source: &impl std::os::fd::AsFd, mode: Mode) -> Result<u32, Error> {
         use std::os::fd::AsRawFd;
 
-        use ev_backend::{Interest, Mode};
+        use ev_backend::Interest;
 
         use super::slots::Flags;
 
@@ -62,7 +65,7 @@ impl<B: Backend, P> Engine<B, P> {
         self.active.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
         let flags = Flags::IO | Flags::OWNED | Flags::PERSISTENT | Flags::INTERNAL;
         self.slots
-            .occupy(index, source.as_fd().as_raw_fd(), flags, Interest::READ, Mode::Level);
+            .occupy(index, source.as_fd().as_raw_fd(), flags, Interest::READ, mode);
         if let Err(error) = self.register(index) {
             self.slots.vacate(index);
             return Err(error);
@@ -80,7 +83,13 @@ impl<B: Backend, P> Engine<B, P> {
     #[cfg(feature = "threads")]
     #[doc(alias = "evthread_make_base_notifiable")]
     pub fn set_waker(&mut self, waker: std::sync::Arc<ev_thread::Waker>) -> Result<(), Error> {
-        let index = self.insert_internal(waker.notifier())?;
+        // Every write is an edge, so there is nothing to drain: a wake-up is one system call less.
+        let mode = if self.features().contains(ev_backend::Features::EDGE) {
+            Mode::Edge
+        } else {
+            Mode::Level
+        };
+        let index = self.insert_internal(waker.notifier(), mode)?;
         self.holds.set_waker(std::sync::Arc::clone(&waker));
         self.waker = Some((waker, index));
         Ok(())

@@ -44,7 +44,6 @@ mod inspect;
 mod internal;
 mod kernel;
 mod limits;
-mod parked;
 mod register;
 #[cfg(feature = "signals")]
 mod signals;

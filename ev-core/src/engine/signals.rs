@@ -2,7 +2,7 @@
 
 use std::io;
 
-use ev_backend::Backend;
+use ev_backend::{Backend, Mode};
 use ev_map::{Sharing, SignalMap};
 
 use ev_signal::{Method, SignalError};
@@ -67,7 +67,7 @@ impl<B: Backend, P> Engine<B, P> {
     fn watch(&mut self, signal: i32) -> Result<(), Error> {
         if self.signals.receiver.is_none() {
             let receiver = ev_signal::Signals::with_method(self.signals.method)?;
-            let index = self.insert_internal(&receiver)?;
+            let index = self.insert_internal(&receiver, Mode::Level)?;
             self.signals.receiver = Some((receiver, index));
         }
         let receiver = self.signals.receiver.as_mut();

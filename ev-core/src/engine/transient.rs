@@ -14,6 +14,9 @@ use super::{Deadline, Engine, Spec};
 use crate::event::Persistence;
 use crate::{Causes, Error, EventKey};
 
+/// Of an event that the maps may know.
+const IN_MAPS: Flags = Flags::INSERTED.union(Flags::SIGNAL).union(Flags::OWNED);
+
 /// What may happen to an event next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -72,7 +75,8 @@ impl<B: Backend, P> Engine<B, P> {
     /// # Errors
     ///
     /// [`Error::Priority`] or [`Error::OutOfMemory`]; nothing has changed, and the payload is dropped.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "as `leave`")]
+    #[inline(always)]
     pub fn enter_timer(
         &mut self,
         last: Option<EventKey>,
@@ -81,19 +85,54 @@ impl<B: Backend, P> Engine<B, P> {
         payload: P,
         deadline: Deadline,
     ) -> Result<EventKey, Error> {
-        let priority = self.check_priority(Some(priority))?;
+        let index = self.reserve_plain(last, priority)?;
+        self.timers.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
+        let key = self.occupy_plain(index, persistence_flags(persistence) | Flags::TIMED, priority, payload);
+        self.set_timer(index, deadline);
+        self.note_deadlines();
+        Ok(key)
+    }
+
+    /// As [`enter`](Self::enter), and [activates](Self::activate) it: an event that waits for nothing. It has this
+    /// priority, and goes or stays when it is called.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Priority`] or [`Error::OutOfMemory`]; nothing has changed, and the payload is dropped.
+    #[inline]
+    pub fn enter_active(
+        &mut self,
+        last: Option<EventKey>,
+        persistence: Persistence,
+        priority: u8,
+        payload: P,
+        causes: Causes,
+    ) -> Result<EventKey, Error> {
+        let index = self.reserve_plain(last, priority)?;
+        let key = self.occupy_plain(index, persistence_flags(persistence), priority, payload);
+        self.push(index, causes);
+        self.note_active();
+        Ok(key)
+    }
+
+    /// A place for an event without descriptor and signal.
+    #[inline]
+    fn reserve_plain(&mut self, last: Option<EventKey>, priority: u8) -> Result<u32, Error> {
+        self.check_priority(Some(priority))?;
         let index = self.slots.reserve_last(last)?;
         self.active.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
-        self.timers.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
-        let flags = persistence_flags(persistence) | Flags::TRANSIENT | Flags::TIMED;
+        Ok(index)
+    }
+
+    #[inline]
+    fn occupy_plain(&mut self, index: u32, flags: Flags, priority: u8, payload: P) -> EventKey {
+        let flags = flags | Flags::TRANSIENT;
         let slot = self.slots.occupy(index, -1, flags, Interest::empty(), Mode::Level);
         slot.payload = Some(payload);
         let key = slot.key(index);
         self.active.set_priority(index, priority);
-        self.set_timer(index, deadline);
         self.note_events();
-        self.note_deadlines();
-        Ok(key)
+        key
     }
 
     #[inline]
@@ -145,18 +184,28 @@ impl<B: Backend, P> Engine<B, P> {
     /// # Errors
     ///
     /// [`Error::Stale`]; or the backend's refusal to forget the descriptor: the event is gone all the same.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "a third of what it costs to delete a timer would be the call"
+    )]
+    #[inline(always)]
     pub fn leave(&mut self, key: EventKey) -> Result<(), Error> {
-        const IN_MAPS: Flags = Flags::INSERTED.union(Flags::SIGNAL).union(Flags::OWNED);
         let index = self.slots.find(key)?;
-        let flags = self.slots.get(index).flags;
-        let retired = if flags.intersects(IN_MAPS) {
-            self.retire(index)
-        } else {
-            self.disarm_timer(index);
+        if self.slots.get(index).flags.intersects(IN_MAPS) {
+            return self.leave_maps(index);
+        }
+        self.disarm_timer(index);
+        // Where nothing is active the event is not, and its node is not looked at.
+        if !self.active.is_empty() {
             self.active.remove(index);
-            Ok(())
-        };
+        }
+        self.end(index);
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn leave_maps(&mut self, index: u32) -> Result<(), Error> {
+        let retired = self.retire(index);
         self.end(index);
         retired
     }

@@ -38,6 +38,11 @@ const PACKAGES: &[(&str, &str)] = &[
     ("libevent_pthreads", "-levent_pthreads"),
 ];
 
+/// Nothing that a shared file calls is missing.
+const COMPLETE: &str = "-Wl,-z,defs";
+/// What is missing is in the program.
+pub(super) const WITH_PROGRAM: &str = "-Wl,-z,undefs";
+
 /// Whole-program optimisation: the crates below are small and call each other much.
 const PROFILE: &[&str] = &[
     "--config",
@@ -55,21 +60,11 @@ pub(super) struct Library {
 
 impl Library {
     pub(super) fn build(workspace: &Workspace, directory: &Utf8Path) -> Result<Self> {
-        let library = Self {
-            directory: directory.to_owned(),
-            symbols: Symbols::read(&workspace.root().join(PACKAGE).join("symbols"))?,
-        };
-        let archive = compile(workspace)?;
-        library.find_missing(&archive)?;
-        fs::create_dir_all(directory.join("pkgconfig"))?;
         let scratch = workspace.log_directory("capi");
-        fs::create_dir_all(&scratch)?;
-        library.link_shared(&archive, SHARED, &library.symbols.exported(), &scratch)?;
-        library.link_shared(&archive, PRELOAD, &library.symbols.preloaded(), &scratch)?;
+        let archive = compile(workspace)?;
+        let library = Self::link(workspace, &archive, directory, &scratch, COMPLETE)?;
         library.link_static(&archive, &scratch)?;
-        for name in SHARED_LINKS {
-            link(SHARED, &directory.join(name))?;
-        }
+        fs::create_dir_all(directory.join("pkgconfig"))?;
         for name in STATIC_LINKS {
             link(STATIC, &directory.join(name))?;
         }
@@ -79,6 +74,42 @@ impl Library {
                 directory.join("pkgconfig").join(name).with_extension("pc"),
                 package(name, flag, &headers),
             )?;
+        }
+        Ok(library)
+    }
+
+    /// The shared files, made of an archive; `completeness` is [`COMPLETE`], or [`WITH_PROGRAM`].
+    pub(super) fn link(
+        workspace: &Workspace,
+        archive: &Utf8Path,
+        directory: &Utf8Path,
+        scratch: &Utf8Path,
+        completeness: &str,
+    ) -> Result<Self> {
+        let library = Self {
+            directory: directory.to_owned(),
+            symbols: Symbols::read(&workspace.root().join(PACKAGE).join("symbols"))?,
+        };
+        library.find_missing(archive)?;
+        for directory in [directory, scratch] {
+            fs::create_dir_all(directory)?;
+        }
+        let files = [
+            (SHARED, library.symbols.exported()),
+            (PRELOAD, library.symbols.preloaded()),
+        ];
+        for (name, names) in files {
+            let script = scratch.join(name).with_extension("map");
+            fs::write(&script, version_script(&names))?;
+            library.link_shared(
+                archive,
+                name,
+                &names,
+                &[completeness, &format!("-Wl,--version-script={script}")],
+            )?;
+        }
+        for name in SHARED_LINKS {
+            link(SHARED, &directory.join(name))?;
         }
         Ok(library)
     }
@@ -111,14 +142,12 @@ impl Library {
         )))
     }
 
-    fn link_shared(&self, archive: &Utf8Path, name: &str, names: &Names, scratch: &Utf8Path) -> Result {
-        let script = scratch.join(name).with_extension("map");
-        fs::write(&script, version_script(names))?;
+    fn link_shared(&self, archive: &Utf8Path, name: &str, names: &Names, options: &[&str]) -> Result {
         let mut gcc = Command::new("gcc");
         gcc.args(["-shared", "-o", self.directory.join(name).as_str()])
             .arg(format!("-Wl,-soname,{name}"))
-            .arg(format!("-Wl,--version-script={script}"))
-            .args(["-Wl,-z,now", "-Wl,-z,relro", "-Wl,-z,defs", "-Wl,--gc-sections"])
+            .args(options)
+            .args(["-Wl,-z,now", "-Wl,-z,relro", "-Wl,--gc-sections"])
             .args(names.iter().map(|name| format!("-Wl,-u,{name}")))
             .args([archive.as_str(), "-lgcc_s"]);
         process::run_silent(&mut gcc)

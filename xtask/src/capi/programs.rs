@@ -20,8 +20,8 @@ use crate::workspace::Workspace;
 use crate::{Error, Result};
 
 /// One way to run a program.
-struct Cell {
-    name: &'static str,
+pub(super) struct Cell {
+    pub(super) name: &'static str,
     backend: &'static str,
     /// The environment that makes libevent choose the backend.
     variables: &'static [&'static str],
@@ -62,8 +62,8 @@ const CELLS: &[Cell] = &[
 const ATTEMPTS: usize = 3;
 
 const LIMIT: Duration = Duration::from_mins(2);
-/// Under valgrind everything takes longer.
-const MEMCHECK_LIMIT: Duration = Duration::from_mins(5);
+/// With each access to memory checked everything takes longer.
+pub(super) const CHECKED_LIMIT: Duration = Duration::from_mins(5);
 
 /// What valgrind ends with where it found an error; no program ends with it by itself.
 const MEMCHECK_FAILED: &str = "98";
@@ -111,29 +111,70 @@ impl Scope {
     }
 }
 
+/// Which programs are made, and how.
+#[derive(Debug)]
+pub(super) struct Build {
+    /// Where they lie in the crate.
+    pub(super) sources: &'static str,
+    /// Where they are put among the logs.
+    pub(super) scratch: &'static str,
+    /// More options.
+    pub(super) compiler: Vec<String>,
+    pub(super) linker: Vec<String>,
+}
+
+impl Build {
+    const PLAIN: Self = Self {
+        sources: "ctest",
+        scratch: "programs",
+        compiler: Vec::new(),
+        linker: Vec::new(),
+    };
+}
+
 /// A program, compiled.
 #[derive(Debug)]
-struct Program {
-    name: String,
+pub(super) struct Program {
+    pub(super) name: String,
     scope: Scope,
 }
 
+impl Program {
+    /// The ways to run it.
+    pub(super) fn cells(&self) -> impl Iterator<Item = &'static Cell> {
+        self.scope.cells()
+    }
+
+    /// Why these are not all.
+    pub(super) fn remark(&self) -> Option<&'static str> {
+        self.scope.remark()
+    }
+}
+
 /// The programs.
-struct Programs<'a> {
+pub(super) struct Programs<'a> {
     library: &'a Library,
     sources: Utf8PathBuf,
-    scratch: Utf8PathBuf,
-    list: Vec<Program>,
+    pub(super) scratch: Utf8PathBuf,
+    build: Build,
+    pub(super) list: Vec<Program>,
 }
 
 impl<'a> Programs<'a> {
-    fn compile(workspace: &Workspace, library: &'a Library, chosen: &[String]) -> Result<Self> {
-        let sources = workspace.root().join(PACKAGE).join("ctest");
+    /// Compiles the programs of these names, all if there are none.
+    pub(super) fn compile(
+        workspace: &Workspace,
+        library: &'a Library,
+        chosen: &[String],
+        build: Build,
+    ) -> Result<Self> {
+        let sources = workspace.root().join(PACKAGE).join(build.sources);
         let names = choose(program_names(&sources)?, chosen)?;
         let mut programs = Self {
             library,
             sources,
-            scratch: workspace.log_directory("capi").join("programs"),
+            scratch: workspace.log_directory("capi").join(build.scratch),
+            build,
             list: Vec::new(),
         };
         fs::create_dir_all(&programs.scratch)?;
@@ -147,10 +188,16 @@ impl<'a> Programs<'a> {
 
     fn compile_one(&self, name: &str) -> Result<Scope> {
         let source = self.sources.join(name).with_extension("c");
+        let object = self.path(name).with_extension("o");
         let scope = Scope::of(&called(&fs::read_to_string(&source)?), &self.library.symbols);
         let mut gcc = Command::new("gcc");
         gcc.args(COMPILER)
-            .args(["-o", self.path(name).as_str(), source.as_str()]);
+            .args(&self.build.compiler)
+            .args(["-c", "-o", object.as_str(), source.as_str()]);
+        process::run_silent(&mut gcc)?;
+        let mut gcc = Command::new("gcc");
+        gcc.args(["-pthread", "-o", self.path(name).as_str(), object.as_str()])
+            .args(&self.build.linker);
         match scope {
             Scope::Ours => gcc.arg(self.library.shared()),
             Scope::Public | Scope::Internal => gcc.args(["-levent_core", "-levent_pthreads"]),
@@ -186,6 +233,13 @@ impl<'a> Programs<'a> {
     fn with_theirs(&self, name: &str) -> Command {
         let mut command = Command::new(self.path(name));
         command.env_remove("LD_LIBRARY_PATH");
+        command
+    }
+
+    /// A program with this library, in one way.
+    pub(super) fn in_cell(&self, name: &str, cell: &Cell) -> Command {
+        let mut command = self.with_ours(name, cell.flavour);
+        command.envs(cell.variables.iter().map(|variable| (variable, "1")));
         command
     }
 
@@ -255,7 +309,7 @@ impl<'a> Programs<'a> {
 
 /// `cargo xtask capi --test`.
 pub(super) fn compare(workspace: &Workspace, library: &Library, names: &[String]) -> Result<Tally> {
-    let programs = Programs::compile(workspace, library, names)?;
+    let programs = Programs::compile(workspace, library, names, Build::PLAIN)?;
     let differences = Differences::read(&programs.sources.join("differences.txt"))?;
     let mut table = Table::default();
     for program in &programs.list {
@@ -263,11 +317,11 @@ pub(super) fn compare(workspace: &Workspace, library: &Library, names: &[String]
         let mut row = Row {
             name: name.clone(),
             tally: Tally::default(),
-            why: program.scope.remark().map(str::to_owned).into_iter().collect(),
+            why: program.remark().map(str::to_owned).into_iter().collect(),
         };
         // Backends mostly differ in the same way, which is told once.
         let mut told: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-        for cell in program.scope.cells() {
+        for cell in program.cells() {
             match programs.differs(program, cell, &differences)? {
                 None => row.tally.passed += 1,
                 Some(difference) => {
@@ -288,7 +342,7 @@ pub(super) fn compare(workspace: &Workspace, library: &Library, names: &[String]
 
 /// `cargo xtask capi --memcheck`.
 pub(super) fn memcheck(workspace: &Workspace, library: &Library, names: &[String]) -> Result<Tally> {
-    let programs = Programs::compile(workspace, library, names)?;
+    let programs = Programs::compile(workspace, library, names, Build::PLAIN)?;
     let suppressions = programs.sources.join("valgrind.supp");
     let mut tally = Tally::default();
     for Program { name, scope } in &programs.list {
@@ -304,7 +358,7 @@ pub(super) fn memcheck(workspace: &Workspace, library: &Library, names: &[String
             .arg(format!("--suppressions={suppressions}"))
             .arg(programs.path(name));
         let log = programs.scratch.join(format!("{name}-memcheck.log"));
-        let ended = process::run_limited(&mut valgrind, &log, MEMCHECK_LIMIT)?;
+        let ended = process::run_limited(&mut valgrind, &log, CHECKED_LIMIT)?;
         // A child of the program that valgrind complains of does not change how the program ends.
         let complaint = ended.output.lines().find(|line| is_complaint(line));
         match (ended.status, complaint) {
