@@ -25,6 +25,8 @@ mod ci;
 mod cross;
 mod examples;
 mod features;
+#[cfg(test)]
+mod fixture;
 mod process;
 mod table;
 mod tally;

@@ -169,6 +169,7 @@ fn cannot_start(command: &Command, error: &io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixture::Fixture;
 
     fn shell(script: &str) -> Command {
         let mut command = Command::new("sh");
@@ -202,22 +203,21 @@ mod tests {
         assert!(message(run_silent(&mut shell("echo warning: unused >&2"))).contains("warning: unused"));
     }
 
-    fn log(name: &str) -> Utf8PathBuf {
-        let directory = Utf8PathBuf::from_path_buf(env::temp_dir()).unwrap();
-        directory.join(format!("xtask-{}", std::process::id())).join(name)
-    }
-
     #[test]
     fn a_limited_run_keeps_both_outputs_in_order() {
+        let directory = Fixture::new(&[]);
+        let log = directory.root().join("logs/both");
         let mut command = shell("echo first; echo second >&2; echo third; exit 4");
-        let ended = run_limited(&mut command, &log("both"), Duration::from_mins(1)).unwrap();
+        let ended = run_limited(&mut command, &log, Duration::from_mins(1)).unwrap();
         assert_eq!(ended.status.and_then(|status| status.code()), Some(4));
         assert_eq!(ended.output, "first\nsecond\nthird\n");
     }
 
     #[test]
     fn a_run_past_its_limit_is_ended() {
-        let ended = run_limited(&mut shell("exec sleep 600"), &log("endless"), Duration::ZERO).unwrap();
+        let directory = Fixture::new(&[]);
+        let log = directory.root().join("endless");
+        let ended = run_limited(&mut shell("exec sleep 600"), &log, Duration::ZERO).unwrap();
         assert!(ended.status.is_none());
     }
 }
