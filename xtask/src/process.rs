@@ -7,8 +7,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cargo_metadata::Message;
 use cargo_metadata::camino::{Utf8Path, Utf8PathBuf};
+use cargo_metadata::{Artifact, Message};
 
 use crate::workspace::{LIBKQUEUE, Workspace};
 use crate::{Error, Result};
@@ -78,22 +78,11 @@ pub(crate) struct Program {
 }
 
 /// Runs a `cargo build` or a `cargo test --no-run` and returns the programs that were asked for.
-///
-/// What the compiler has to say goes where this program's errors go.
 pub(crate) fn build(command: &mut Command) -> Result<Vec<Program>> {
-    command
-        .arg("--message-format=json-render-diagnostics")
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit());
-    let output = command.output().map_err(|error| cannot_start(command, &error))?;
-    if !output.status.success() {
-        return Err(Error::Failed(format!("`{}`: {}", shown(command), output.status)));
-    }
     let asked_for_tests = command.get_args().any(|argument| argument == "test");
     let mut programs = Vec::new();
-    for message in Message::parse_stream(output.stdout.as_slice()) {
-        if let Message::CompilerArtifact(artifact) = message?
-            && artifact.profile.test == asked_for_tests
+    for artifact in artifacts(command)? {
+        if artifact.profile.test == asked_for_tests
             && let Some(path) = artifact.executable
         {
             programs.push(Program {
@@ -103,6 +92,34 @@ pub(crate) fn build(command: &mut Command) -> Result<Vec<Program>> {
         }
     }
     Ok(programs)
+}
+
+/// Runs a `cargo rustc --crate-type staticlib` and returns the library.
+pub(crate) fn build_archive(command: &mut Command) -> Result<Utf8PathBuf> {
+    let mut files = artifacts(command)?.into_iter().flat_map(|artifact| artifact.filenames);
+    let archive = files.find(|file| file.extension() == Some("a"));
+    archive.ok_or_else(|| Error::Failed(format!("`{}` built no archive", shown(command))))
+}
+
+/// Has cargo build, and returns what it made, or found made already.
+///
+/// What the compiler has to say goes where this program's errors go.
+fn artifacts(command: &mut Command) -> Result<Vec<Artifact>> {
+    command
+        .arg("--message-format=json-render-diagnostics")
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit());
+    let output = command.output().map_err(|error| cannot_start(command, &error))?;
+    if !output.status.success() {
+        return Err(Error::Failed(format!("`{}`: {}", shown(command), output.status)));
+    }
+    let mut artifacts = Vec::new();
+    for message in Message::parse_stream(output.stdout.as_slice()) {
+        if let Message::CompilerArtifact(artifact) = message? {
+            artifacts.push(artifact);
+        }
+    }
+    Ok(artifacts)
 }
 
 /// How a program ended that had a time limit.
