@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use cargo_metadata::camino::{Utf8Path, Utf8PathBuf};
 use cargo_metadata::{Artifact, Message};
 
-use crate::workspace::{LIBKQUEUE, Workspace};
+use crate::workspace::Workspace;
 use crate::{Error, Result};
 
 /// How long a program may stay silent about having ended; it is asked this often.
@@ -166,16 +166,16 @@ pub(crate) fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<Exit
     }
 }
 
-/// Whether the feature `libkqueue` can be built here; the error says why not.
-pub(crate) fn libkqueue() -> std::result::Result<(), &'static str> {
+/// Whether a library in C is here to build with; the error says why not.
+pub(crate) fn pkg_config(name: &str) -> std::result::Result<(), String> {
     match Command::new("pkg-config")
-        .args(["--exists", LIBKQUEUE])
+        .args(["--exists", name])
         .stdin(Stdio::null())
         .output()
     {
         Ok(output) if output.status.success() => Ok(()),
-        Ok(_) => Err("libkqueue is not installed"),
-        Err(_) => Err("pkg-config, which finds libkqueue, is not installed"),
+        Ok(_) => Err(format!("pkg-config does not find {name}")),
+        Err(_) => Err(format!("pkg-config, which finds {name}, is not installed")),
     }
 }
 

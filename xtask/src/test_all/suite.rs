@@ -26,7 +26,7 @@ pub(crate) struct Suite {
     directory: Utf8PathBuf,
     logs: Utf8PathBuf,
     /// Why the kqueue cells cannot run.
-    no_kqueue: Option<&'static str>,
+    no_kqueue: Option<String>,
 }
 
 impl Suite {
@@ -38,7 +38,7 @@ impl Suite {
         command.args(features_for_tests(PACKAGE));
         let mut no_kqueue = None;
         if cfg!(target_os = "linux") {
-            match process::libkqueue() {
+            match process::pkg_config(LIBKQUEUE) {
                 Ok(()) => drop(command.args(["--features", LIBKQUEUE])),
                 Err(reason) => no_kqueue = Some(reason),
             }
@@ -57,8 +57,8 @@ impl Suite {
     /// Runs one cell; what it printed is shown where it failed.
     pub(crate) fn run(&self, cell: Cell, selection: &Selection) -> Result<Outcome> {
         let Cell { backend, driver } = cell;
-        match self.no_kqueue {
-            Some(reason) if backend == "kqueue" => return Ok(Outcome::CannotRun(reason.to_owned())),
+        match &self.no_kqueue {
+            Some(reason) if backend == "kqueue" => return Ok(Outcome::CannotRun(reason.clone())),
             _ => {}
         }
         let mut command = Command::new(&self.program);
