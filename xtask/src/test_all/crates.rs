@@ -12,7 +12,7 @@ use super::suite;
 use crate::process::{self, Ended};
 use crate::table::Row;
 use crate::tally::Tally;
-use crate::workspace::{Workspace, features_for_tests};
+use crate::workspace::{LIBKQUEUE, Workspace, features_for_tests};
 use crate::{Error, Result};
 
 /// The crates that have loom models, and the test target that holds them.
@@ -34,6 +34,8 @@ pub(super) struct Tests {
     directory: Utf8PathBuf,
     build: Command,
     doc: Option<Command>,
+    /// Why the tests of kqueue are left out.
+    no_kqueue: Option<String>,
 }
 
 /// The tests of every crate and the loom models.
@@ -50,12 +52,19 @@ pub(super) fn all(workspace: &Workspace) -> Result<Vec<Tests>> {
 }
 
 impl Tests {
-    /// What `cargo test --package NAME` runs, the suite excepted.
+    /// What `cargo test --package NAME` runs, the suite excepted; with kqueue where the system or libkqueue has it.
     fn of(workspace: &Workspace, package: &Package) -> Self {
+        // The suite has cells for kqueue, and its crate no other tests of it.
+        let kqueue = if package.features.contains_key(LIBKQUEUE) && package.name != suite::PACKAGE {
+            super::kqueue_features()
+        } else {
+            Ok(&[][..])
+        };
         let cargo_test = |kind| {
             let mut command = process::cargo(workspace, "test");
             command.args([kind, "--package", &package.name]);
             command.args(features_for_tests(&package.name));
+            command.args(kqueue.as_ref().copied().unwrap_or_default());
             command
         };
         Self {
@@ -63,6 +72,7 @@ impl Tests {
             directory: directory(package),
             build: cargo_test("--no-run"),
             doc: package.targets.iter().any(Target::is_lib).then(|| cargo_test("--doc")),
+            no_kqueue: kqueue.err(),
         }
     }
 
@@ -78,6 +88,7 @@ impl Tests {
             directory: directory(package),
             build,
             doc: None,
+            no_kqueue: None,
         }
     }
 
@@ -111,6 +122,10 @@ impl Tests {
         }
         if row.tally.ran() == 0 {
             broke(&mut row, "no test ran".to_owned());
+        }
+        if let Some(reason) = self.no_kqueue {
+            row.tally.skipped += 1;
+            skips.insert(format!("kqueue: {reason}"), 1);
         }
         row.why
             .extend(skips.iter().map(|(reason, count)| format!("{count} × {reason}")));
