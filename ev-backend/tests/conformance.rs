@@ -3,7 +3,7 @@
 mod rig;
 
 use std::fs::File;
-use std::io::{Read, Write, pipe};
+use std::io::{Read, Write, pipe, stderr};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -543,7 +543,10 @@ fn a_refused_update_changes_nothing(rig: &mut Rig) {
 
 fn closed_while_registered(rig: &mut Rig) {
     if rig.is_emulated() {
-        return; // libkqueue wants to be told first.
+        // Not by a macro, whose output the harness keeps to itself; and at once, as other tests write at the same time.
+        let skipped = "conformance: closed_while_registered is SKIPPED: libkqueue wants to hear of it first\n";
+        let _ = stderr().write_all(skipped.as_bytes());
+        return;
     }
     let (closed, _closed_writer) = pipe().unwrap();
     let (open, mut writer) = pipe().unwrap();

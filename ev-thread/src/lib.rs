@@ -96,3 +96,7 @@ pub use notifier::Notifier;
 ))]
 pub use user_event::UserEvent;
 pub use waker::Waker;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

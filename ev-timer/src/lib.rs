@@ -70,3 +70,7 @@ pub use same_duration::{SameDuration, TooManyDurations};
 pub use time::Time;
 pub use timeout_queue::TimeoutQueue;
 pub use timers::Timers;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

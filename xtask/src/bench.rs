@@ -55,7 +55,8 @@ pub(crate) fn command(mut parser: Parser) -> Result {
     run(&workspace, &passed_on, out)
 }
 
-/// Checks and tests the programs in `bench`, and has each benchmark of a data structure run once.
+/// Checks and tests the programs in `bench`, and has each benchmark of a data structure run once, and each contender with
+/// little to do.
 pub(crate) fn check(workspace: &Workspace) -> Result {
     let manifest = workspace.root().join("bench/Cargo.toml");
     let cargo = |command: &str, arguments: &[&str]| {
@@ -75,7 +76,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result {
         }
         process::run(&mut benchmarks)?;
     }
-    Ok(())
+    start(report(workspace)?.arg("--smoke"))
 }
 
 /// Builds the web server of the examples as its users would, and says where it is.
@@ -88,6 +89,16 @@ fn httpd(workspace: &Workspace) -> Result<Utf8PathBuf> {
 }
 
 fn run(workspace: &Workspace, passed_on: &[String], out: Option<OsString>) -> Result {
+    let mut report = report(workspace)?;
+    let out = match out {
+        Some(directory) => path::absolute(directory)?,
+        None => workspace.log_directory("bench").into(),
+    };
+    start(report.arg("--out").arg(out).args(passed_on))
+}
+
+/// Builds the programs, and says how to start the one that runs the others.
+fn report(workspace: &Workspace) -> Result<Command> {
     let bench = workspace.root().join("bench");
     let mut build = process::cargo(workspace, "build");
     build
@@ -97,14 +108,14 @@ fn run(workspace: &Workspace, passed_on: &[String], out: Option<OsString>) -> Re
     let Some(report) = programs.iter().find(|program| program.name == REPORT) else {
         return Err(Error::Failed(format!("`{}` built no {REPORT}", process::shown(&build))));
     };
-    let out = match out {
-        Some(directory) => path::absolute(directory)?,
-        None => workspace.log_directory("bench").into(),
-    };
     let mut command = Command::new(&report.path);
     command.arg("--sources").arg(bench.join("peers/c"));
     command.arg("--programs").args(report.path.parent());
-    command.arg("--out").arg(out);
-    let status = command.args(passed_on).status()?;
+    Ok(command)
+}
+
+/// Lets it print, and takes its word for how it went.
+fn start(report: &mut Command) -> Result {
+    let status = report.status()?;
     if status.success() { Ok(()) } else { Err(Error::Reported) }
 }

@@ -21,7 +21,6 @@ mod races;
 mod symbols;
 
 use std::collections::BTreeSet;
-use std::process::Command;
 
 use cargo_metadata::camino::Utf8PathBuf;
 use lexopt::{Arg, Parser, ValueExt as _};
@@ -89,24 +88,33 @@ pub(crate) fn command(parser: Parser) -> Result {
     if tally.failed > 0 { Err(Error::Reported) } else { Ok(()) }
 }
 
-/// Checks the libraries' names, and compares them with the system's libevent where that is installed with its headers.
+/// Builds the libraries and checks them, and compares them with the system's libevent where that is installed.
 pub(crate) fn compare(workspace: &Workspace) -> Result<Tally> {
-    let installed = process::run_silent(Command::new("pkg-config").args(["--exists", "libevent"]));
-    if installed.is_err() {
-        println!("skip: libevent and its headers are not installed (Debian: libevent-dev)");
+    let mut request = Request::default();
+    if let Err(reason) = process::pkg_config("libevent") {
+        check::alone(&build(workspace, &request)?)?;
+        println!("not compared with the system's libevent: {reason}");
         return Ok(Tally {
             skipped: 1,
             ..Tally::default()
         });
     }
-    let request = Request {
-        tasks: ["check", "test"].map(str::to_owned).into(),
-        ..Request::default()
-    };
+    request.tasks = ["check", "test"].map(str::to_owned).into();
     run(workspace, &request)
 }
 
 fn run(workspace: &Workspace, request: &Request) -> Result<Tally> {
+    let library = build(workspace, request)?;
+    let mut sum = Tally::default();
+    for (name, task) in TASKS {
+        if request.tasks.contains(*name) {
+            sum = sum + task(workspace, &library, &request.names)?;
+        }
+    }
+    Ok(sum)
+}
+
+fn build(workspace: &Workspace, request: &Request) -> Result<Library> {
     let out = match &request.out {
         // A path that cargo was given is seen from where it was called.
         Some(out) if out.is_relative() => Utf8PathBuf::try_from(std::env::current_dir()?)
@@ -117,13 +125,7 @@ fn run(workspace: &Workspace, request: &Request) -> Result<Tally> {
     };
     let library = Library::build(workspace, &out)?;
     println!("libraries in {out}");
-    let mut sum = Tally::default();
-    for (name, task) in TASKS {
-        if request.tasks.contains(*name) {
-            sum = sum + task(workspace, &library, &request.names)?;
-        }
-    }
-    Ok(sum)
+    Ok(library)
 }
 
 #[cfg(test)]

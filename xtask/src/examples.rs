@@ -7,7 +7,7 @@ mod httpd;
 mod running;
 mod small;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs;
 use std::time::Instant;
 
@@ -144,31 +144,35 @@ impl Exercise {
     }
 }
 
-/// The examples of the libraries, each with its crate.
-fn declared(workspace: &Workspace) -> BTreeMap<String, String> {
-    let mut declared = BTreeMap::new();
+/// Examples, each by its crate and its name.
+type Names<'a> = BTreeSet<(&'a str, &'a str)>;
+
+/// The examples of the libraries.
+fn declared(workspace: &Workspace) -> Names<'_> {
+    let mut declared = Names::new();
     for package in workspace.libraries() {
-        for example in package.targets.iter().filter(|target| target.is_example()) {
-            declared.insert(example.name.clone(), package.name.to_string());
-        }
+        let examples = package.targets.iter().filter(|target| target.is_example());
+        declared.extend(examples.map(|example| (package.name.as_str(), example.name.as_str())));
     }
     declared
 }
 
+fn used() -> Names<'static> {
+    EXERCISES
+        .iter()
+        .map(|exercise| (exercise.package, exercise.example))
+        .collect()
+}
+
 /// Compares the examples that are there with those that are used.
-fn compare(declared: &BTreeMap<String, String>) -> Result {
-    let used: BTreeMap<_, _> = EXERCISES
-        .iter()
-        .map(|exercise| (exercise.example, exercise.package))
-        .collect();
+fn compare(declared: &Names) -> Result {
+    let used = used();
     let unused = declared
-        .keys()
-        .filter(|name| !used.contains_key(name.as_str()))
-        .map(|name| format!("`{name}` has no exercise"));
+        .difference(&used)
+        .map(|(package, name)| format!("`{name}` of `{package}` has no exercise"));
     let missing = used
-        .iter()
-        .filter(|(name, package)| declared.get(**name).is_none_or(|declared| declared != *package))
-        .map(|(name, package)| format!("`{package}` has no example `{name}`"));
+        .difference(declared)
+        .map(|(package, name)| format!("`{package}` has no example `{name}`"));
     let problems: Vec<String> = unused.chain(missing).collect();
     if problems.is_empty() {
         Ok(())
@@ -181,20 +185,30 @@ fn compare(declared: &BTreeMap<String, String>) -> Result {
 mod tests {
     use super::*;
 
+    fn problems(declared: &Names) -> String {
+        match compare(declared) {
+            Err(Error::Failed(message)) => message,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn examples_and_exercises_are_the_same() {
-        let all: BTreeMap<String, String> = EXERCISES
-            .iter()
-            .map(|exercise| (exercise.example.to_owned(), exercise.package.to_owned()))
-            .collect();
-        assert!(compare(&all).is_ok());
+        assert!(compare(&used()).is_ok());
 
-        let mut more = all.clone();
-        more.insert("new".to_owned(), "ev-core".to_owned());
-        assert!(matches!(compare(&more), Err(Error::Failed(message)) if message == "`new` has no exercise"));
+        let mut more = used();
+        more.insert(("ev-core", "new"));
+        assert_eq!(problems(&more), "`new` of `ev-core` has no exercise");
 
-        let mut fewer = all;
-        fewer.remove("echo");
-        assert!(matches!(compare(&fewer), Err(Error::Failed(message)) if message == "`ev-core` has no example `echo`"));
+        let mut fewer = used();
+        fewer.remove(&("ev-core", "echo"));
+        assert_eq!(problems(&fewer), "`ev-core` has no example `echo`");
+    }
+
+    #[test]
+    fn crates_may_have_examples_of_the_same_name() {
+        let mut both = used();
+        both.insert(("ev-timer", "echo"));
+        assert_eq!(problems(&both), "`echo` of `ev-timer` has no exercise");
     }
 }

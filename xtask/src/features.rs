@@ -45,7 +45,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result {
     let mut failed = 0;
     for package in CRATES {
         let declared = workspace.library(package)?.features.keys().map(String::as_str);
-        let has_libkqueue = process::libkqueue().is_ok();
+        let has_libkqueue = process::pkg_config(LIBKQUEUE).is_ok();
         let builds = declared
             .filter(|feature| has_libkqueue || *feature != LIBKQUEUE)
             .collect();

@@ -12,6 +12,7 @@
 //! | `ci` | all of it, in an order that fails early |
 //!
 //! A command fails with exit code 1, a misspelt command line with 2.
+#![forbid(unsafe_code)]
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -24,6 +25,8 @@ mod ci;
 mod cross;
 mod examples;
 mod features;
+#[cfg(test)]
+mod fixture;
 mod process;
 mod table;
 mod tally;
@@ -115,7 +118,7 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "ci",
         options: "",
-        summary: "Format, lints, docs, tidy, features, cross, examples and test-all.",
+        summary: "Format, tidy, lints, docs, features, cross, bench, examples, capi and test-all.",
         run: ci::command,
     },
     Command {

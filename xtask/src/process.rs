@@ -7,10 +7,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cargo_metadata::Message;
 use cargo_metadata::camino::{Utf8Path, Utf8PathBuf};
+use cargo_metadata::{Artifact, Message};
 
-use crate::workspace::{LIBKQUEUE, Workspace};
+use crate::workspace::Workspace;
 use crate::{Error, Result};
 
 /// How long a program may stay silent about having ended; it is asked this often.
@@ -78,22 +78,11 @@ pub(crate) struct Program {
 }
 
 /// Runs a `cargo build` or a `cargo test --no-run` and returns the programs that were asked for.
-///
-/// What the compiler has to say goes where this program's errors go.
 pub(crate) fn build(command: &mut Command) -> Result<Vec<Program>> {
-    command
-        .arg("--message-format=json-render-diagnostics")
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit());
-    let output = command.output().map_err(|error| cannot_start(command, &error))?;
-    if !output.status.success() {
-        return Err(Error::Failed(format!("`{}`: {}", shown(command), output.status)));
-    }
     let asked_for_tests = command.get_args().any(|argument| argument == "test");
     let mut programs = Vec::new();
-    for message in Message::parse_stream(output.stdout.as_slice()) {
-        if let Message::CompilerArtifact(artifact) = message?
-            && artifact.profile.test == asked_for_tests
+    for artifact in artifacts(command)? {
+        if artifact.profile.test == asked_for_tests
             && let Some(path) = artifact.executable
         {
             programs.push(Program {
@@ -103,6 +92,34 @@ pub(crate) fn build(command: &mut Command) -> Result<Vec<Program>> {
         }
     }
     Ok(programs)
+}
+
+/// Runs a `cargo rustc --crate-type staticlib` and returns the library.
+pub(crate) fn build_archive(command: &mut Command) -> Result<Utf8PathBuf> {
+    let mut files = artifacts(command)?.into_iter().flat_map(|artifact| artifact.filenames);
+    let archive = files.find(|file| file.extension() == Some("a"));
+    archive.ok_or_else(|| Error::Failed(format!("`{}` built no archive", shown(command))))
+}
+
+/// Has cargo build, and returns what it made, or found made already.
+///
+/// What the compiler has to say goes where this program's errors go.
+fn artifacts(command: &mut Command) -> Result<Vec<Artifact>> {
+    command
+        .arg("--message-format=json-render-diagnostics")
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit());
+    let output = command.output().map_err(|error| cannot_start(command, &error))?;
+    if !output.status.success() {
+        return Err(Error::Failed(format!("`{}`: {}", shown(command), output.status)));
+    }
+    let mut artifacts = Vec::new();
+    for message in Message::parse_stream(output.stdout.as_slice()) {
+        if let Message::CompilerArtifact(artifact) = message? {
+            artifacts.push(artifact);
+        }
+    }
+    Ok(artifacts)
 }
 
 /// How a program ended that had a time limit.
@@ -149,16 +166,16 @@ pub(crate) fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<Exit
     }
 }
 
-/// Whether the feature `libkqueue` can be built here; the error says why not.
-pub(crate) fn libkqueue() -> std::result::Result<(), &'static str> {
+/// Whether a library in C is here to build with; the error says why not.
+pub(crate) fn pkg_config(name: &str) -> std::result::Result<(), String> {
     match Command::new("pkg-config")
-        .args(["--exists", LIBKQUEUE])
+        .args(["--exists", name])
         .stdin(Stdio::null())
         .output()
     {
         Ok(output) if output.status.success() => Ok(()),
-        Ok(_) => Err("libkqueue is not installed"),
-        Err(_) => Err("pkg-config, which finds libkqueue, is not installed"),
+        Ok(_) => Err(format!("pkg-config does not find {name}")),
+        Err(_) => Err(format!("pkg-config, which finds {name}, is not installed")),
     }
 }
 
@@ -169,6 +186,7 @@ fn cannot_start(command: &Command, error: &io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixture::Fixture;
 
     fn shell(script: &str) -> Command {
         let mut command = Command::new("sh");
@@ -202,22 +220,21 @@ mod tests {
         assert!(message(run_silent(&mut shell("echo warning: unused >&2"))).contains("warning: unused"));
     }
 
-    fn log(name: &str) -> Utf8PathBuf {
-        let directory = Utf8PathBuf::from_path_buf(env::temp_dir()).unwrap();
-        directory.join(format!("xtask-{}", std::process::id())).join(name)
-    }
-
     #[test]
     fn a_limited_run_keeps_both_outputs_in_order() {
+        let directory = Fixture::new(&[]);
+        let log = directory.root().join("logs/both");
         let mut command = shell("echo first; echo second >&2; echo third; exit 4");
-        let ended = run_limited(&mut command, &log("both"), Duration::from_mins(1)).unwrap();
+        let ended = run_limited(&mut command, &log, Duration::from_mins(1)).unwrap();
         assert_eq!(ended.status.and_then(|status| status.code()), Some(4));
         assert_eq!(ended.output, "first\nsecond\nthird\n");
     }
 
     #[test]
     fn a_run_past_its_limit_is_ended() {
-        let ended = run_limited(&mut shell("exec sleep 600"), &log("endless"), Duration::ZERO).unwrap();
+        let directory = Fixture::new(&[]);
+        let log = directory.root().join("endless");
+        let ended = run_limited(&mut shell("exec sleep 600"), &log, Duration::ZERO).unwrap();
         assert!(ended.status.is_none());
     }
 }

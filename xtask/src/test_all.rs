@@ -11,8 +11,8 @@ use lexopt::Parser;
 
 use crate::table::Table;
 use crate::tally::Tally;
-use crate::workspace::Workspace;
-use crate::{Error, Result};
+use crate::workspace::{LIBKQUEUE, Workspace};
+use crate::{Error, Result, process};
 
 pub(crate) use selection::{OPTIONS, Selection};
 use suite::Suite;
@@ -54,4 +54,13 @@ pub(crate) fn run(workspace: &Workspace, selection: &Selection) -> Result<Tally>
         return Err(Error::Failed("no scenario ran in any of the selected cells".to_owned()));
     }
     Ok(table.tally())
+}
+
+/// What tells cargo to build kqueue as well; nothing where the system has it. The error says why it cannot be built.
+fn kqueue_features() -> std::result::Result<&'static [&'static str], String> {
+    if cfg!(target_os = "linux") {
+        process::pkg_config(LIBKQUEUE)?;
+        return Ok(&["--features", LIBKQUEUE]);
+    }
+    Ok(&[])
 }

@@ -12,8 +12,6 @@
 
 mod code;
 mod files;
-#[cfg(test)]
-mod fixture;
 mod layers;
 mod manifests;
 mod rust;

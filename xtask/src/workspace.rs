@@ -80,7 +80,7 @@ impl Workspace {
     ///
     /// `--all-features` would ask for libkqueue on machines without it.
     pub(crate) fn all_features(&self) -> String {
-        let builds = |feature: &str| feature != LIBKQUEUE || process::libkqueue().is_ok();
+        let builds = |feature: &str| feature != LIBKQUEUE || process::pkg_config(LIBKQUEUE).is_ok();
         let mut all = Vec::new();
         for package in self.libraries() {
             let features = package.features.keys().filter(|feature| builds(feature));

@@ -29,14 +29,19 @@ const NEEDED: &[&str] = &["libc.so.6", "libgcc_s.so.1", "libm.so.6", "ld-linux-x
 
 /// `cargo xtask capi --check`. There is nothing to count: all of it holds, or the error says what does not.
 pub(super) fn run(library: &Library) -> Result<Tally> {
+    alone(library)?;
+    against_the_system(library)?;
+    Ok(Tally::default())
+}
+
+/// The checks that need no other libevent.
+pub(super) fn alone(library: &Library) -> Result {
     let symbols = &library.symbols;
     exports(&library.shared(), &symbols.exported())?;
     exports(&library.preload(), &symbols.preloaded())?;
     dynamic(&library.shared(), SHARED)?;
     dynamic(&library.preload(), PRELOAD)?;
-    one_file(library)?;
-    against_the_system(&symbols.public)?;
-    Ok(Tally::default())
+    one_file(library)
 }
 
 /// None missing, none more.
@@ -111,7 +116,8 @@ fn one_file(library: &Library) -> Result {
 }
 
 /// The list of public names is complete: whatever the system's library exports and a header declares is in it.
-fn against_the_system(public: &Names) -> Result {
+fn against_the_system(library: &Library) -> Result {
+    let public = &library.symbols.public;
     let mut theirs = Names::new();
     for name in SYSTEM {
         theirs.extend(exported(system_library(name)?.trim())?);

@@ -184,8 +184,7 @@ fn compile(workspace: &Workspace) -> Result<Utf8PathBuf> {
     cargo
         .args(["--package", PACKAGE, "--lib", "--release", "--crate-type", "staticlib"])
         .args(PROFILE);
-    process::run(&mut cargo)?;
-    Ok(workspace.target_directory().join("release/libev_capi.a"))
+    process::build_archive(&mut cargo)
 }
 
 /// What the linker is to export, all else being local. The names have no versions, as libevent's have none.

@@ -66,15 +66,13 @@ fn runtime(toolchain: &Toolchain) -> Option<Utf8PathBuf> {
 
 /// The crate and all below it as a static library.
 fn compile(workspace: &Workspace, toolchain: &Toolchain) -> Result<Utf8PathBuf> {
-    let directory = workspace.target_directory().join("races");
     let mut cargo = toolchain.cargo(workspace, "rustc");
     cargo
-        .env("CARGO_TARGET_DIR", &directory)
+        .env("CARGO_TARGET_DIR", workspace.target_directory().join("races"))
         .env("RUSTFLAGS", "-Zsanitizer=thread")
         .args(["--package", PACKAGE, "--lib", "--release", "--crate-type", "staticlib"])
         .args(["--target", TARGET, "-Zbuild-std=std"]);
-    process::run(&mut cargo)?;
-    Ok(directory.join(TARGET).join("release/libev_capi.a"))
+    process::build_archive(&mut cargo)
 }
 
 fn build(sources: &'static str, scratch: &'static str, runtime: &Utf8Path) -> Build {

@@ -1,6 +1,7 @@
 //! The tests of the crates, each built alone: with its own features, the default ones and those that are there to be
 //! tested, and no sibling's.
 
+use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::Duration;
 
@@ -11,11 +12,14 @@ use super::suite;
 use crate::process::{self, Ended};
 use crate::table::Row;
 use crate::tally::Tally;
-use crate::workspace::{Workspace, features_for_tests};
+use crate::workspace::{LIBKQUEUE, Workspace, features_for_tests};
 use crate::{Error, Result};
 
 /// The crates that have loom models, and the test target that holds them.
 const MODELS: &[(&str, &str)] = &[("ev-thread", "loom")];
+
+/// What a test says that cannot run, behind its name and before the reason. The harness takes it for passed.
+const SKIPPED: &str = " is SKIPPED: ";
 
 /// The time after which a test program is taken for hanging.
 const LIMIT: Duration = Duration::from_mins(5);
@@ -30,6 +34,8 @@ pub(super) struct Tests {
     directory: Utf8PathBuf,
     build: Command,
     doc: Option<Command>,
+    /// Why the tests of kqueue are left out.
+    no_kqueue: Option<String>,
 }
 
 /// The tests of every crate and the loom models.
@@ -46,12 +52,19 @@ pub(super) fn all(workspace: &Workspace) -> Result<Vec<Tests>> {
 }
 
 impl Tests {
-    /// What `cargo test --package NAME` runs, the suite excepted.
+    /// What `cargo test --package NAME` runs, the suite excepted; with kqueue where the system or libkqueue has it.
     fn of(workspace: &Workspace, package: &Package) -> Self {
+        // The suite has cells for kqueue, and its crate no other tests of it.
+        let kqueue = if package.features.contains_key(LIBKQUEUE) && package.name != suite::PACKAGE {
+            super::kqueue_features()
+        } else {
+            Ok(&[][..])
+        };
         let cargo_test = |kind| {
             let mut command = process::cargo(workspace, "test");
             command.args([kind, "--package", &package.name]);
             command.args(features_for_tests(&package.name));
+            command.args(kqueue.as_ref().copied().unwrap_or_default());
             command
         };
         Self {
@@ -59,6 +72,7 @@ impl Tests {
             directory: directory(package),
             build: cargo_test("--no-run"),
             doc: package.targets.iter().any(Target::is_lib).then(|| cargo_test("--doc")),
+            no_kqueue: kqueue.err(),
         }
     }
 
@@ -74,6 +88,7 @@ impl Tests {
             directory: directory(package),
             build,
             doc: None,
+            no_kqueue: None,
         }
     }
 
@@ -93,13 +108,14 @@ impl Tests {
             }
             Err(other) => return Err(other),
         };
+        let mut skips = Skips::new();
         for (program, mut command) in commands {
             let log = workspace
                 .log_directory("test-all")
                 .join(format!("{} {program}.log", self.name));
             let ended = process::run_limited(&mut command, &log, LIMIT)?;
             let failed_before = row.tally.failed;
-            add(&mut row, &program, &ended);
+            add(&mut row, &mut skips, &program, &ended);
             if row.tally.failed > failed_before {
                 println!("`{}`:\n{}", process::shown(&command), ended.output);
             }
@@ -107,9 +123,12 @@ impl Tests {
         if row.tally.ran() == 0 {
             broke(&mut row, "no test ran".to_owned());
         }
-        if row.tally.skipped > 0 {
-            row.why.push(format!("{} × marked as ignored", row.tally.skipped));
+        if let Some(reason) = self.no_kqueue {
+            row.tally.skipped += 1;
+            skips.insert(format!("kqueue: {reason}"), 1);
         }
+        row.why
+            .extend(skips.iter().map(|(reason, count)| format!("{count} × {reason}")));
         Ok(row)
     }
 
@@ -135,9 +154,21 @@ fn directory(package: &Package) -> Utf8PathBuf {
         .map_or_else(Utf8PathBuf::new, ToOwned::to_owned)
 }
 
+/// How often each reason for skipping a test was given.
+type Skips = BTreeMap<String, usize>;
+
 /// Adds what a test program came to.
-fn add(row: &mut Row, program: &str, ended: &Ended) {
-    let tally = Tally::of_libtest(&ended.output);
+fn add(row: &mut Row, skips: &mut Skips, program: &str, ended: &Ended) {
+    let mut tally = Tally::of_libtest(&ended.output);
+    if tally.skipped > 0 {
+        *skips.entry("marked as ignored".to_owned()).or_default() += tally.skipped;
+    }
+    let skipped = ended.output.lines().filter_map(|line| line.split_once(SKIPPED));
+    for (_test, reason) in skipped {
+        tally.passed = tally.passed.saturating_sub(1);
+        tally.skipped += 1;
+        *skips.entry(reason.to_owned()).or_default() += 1;
+    }
     row.tally = row.tally + tally;
     match ended.status {
         None => broke(row, format!("{program}: no end after {} s", LIMIT.as_secs())),
@@ -162,28 +193,30 @@ mod tests {
     const ONE_PASSED: &str = "test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out\n";
     const ONE_FAILED: &str = "test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out\n";
 
-    fn row(output: &str, exit_code: Option<i32>) -> Row {
+    fn row(output: &str, exit_code: Option<i32>) -> (Row, Skips) {
         let mut row = Row {
             name: String::new(),
             tally: Tally::default(),
             why: vec![],
         };
+        let mut skips = Skips::new();
         let status = exit_code.map(|code| ExitStatus::from_raw(code << 8));
         add(
             &mut row,
+            &mut skips,
             "alone",
             &Ended {
                 status,
                 output: output.to_owned(),
             },
         );
-        row
+        (row, skips)
     }
 
     #[test]
     fn counts_alone_tell_of_tests_that_ran() {
         for (output, exit_code, passed, failed) in [(ONE_PASSED, 0, 1, 0), (ONE_FAILED, 101, 0, 1)] {
-            let row = row(output, Some(exit_code));
+            let (row, skips) = row(output, Some(exit_code));
             assert_eq!(
                 row.tally,
                 Tally {
@@ -192,16 +225,36 @@ mod tests {
                     skipped: 0
                 }
             );
-            assert!(row.why.is_empty());
+            assert!(row.why.is_empty() && skips.is_empty());
         }
     }
 
     #[test]
     fn a_program_that_broke_off_counts_as_one_failure_and_is_named() {
         for (output, exit_code) in [("", Some(101)), (ONE_PASSED, Some(101)), (ONE_PASSED, None)] {
-            let row = row(output, exit_code);
+            let (row, _) = row(output, exit_code);
             assert_eq!(row.tally.failed, 1, "{output}");
             assert!(row.why[0].starts_with("alone: "), "{:?}", row.why);
         }
+    }
+    #[test]
+    fn what_could_not_run_has_not_passed() {
+        let output = "..io: one is SKIPPED: no tracer\n.io: two is SKIPPED: no tracer\n\
+            test result: ok. 5 passed; 0 failed; 3 ignored; 0 measured; 0 filtered out\n";
+        let (row, skips) = row(output, Some(0));
+        assert_eq!(
+            row.tally,
+            Tally {
+                passed: 3,
+                failed: 0,
+                skipped: 5
+            }
+        );
+        assert_eq!(
+            skips,
+            [("marked as ignored", 3), ("no tracer", 2)]
+                .map(|(reason, count)| (reason.to_owned(), count))
+                .into()
+        );
     }
 }

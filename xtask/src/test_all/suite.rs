@@ -8,10 +8,11 @@ use cargo_metadata::camino::Utf8PathBuf;
 use super::cell::{self, Outcome};
 use super::selection::{Cell, Selection};
 use crate::process;
-use crate::workspace::{LIBKQUEUE, Workspace, features_for_tests};
+use crate::workspace::{Workspace, features_for_tests};
 use crate::{Error, Result};
 
-const PACKAGE: &str = "ev-core";
+/// Its crate.
+pub(crate) const PACKAGE: &str = "ev-core";
 /// The name of the test target.
 pub(crate) const TARGET: &str = "suite";
 
@@ -26,7 +27,7 @@ pub(crate) struct Suite {
     directory: Utf8PathBuf,
     logs: Utf8PathBuf,
     /// Why the kqueue cells cannot run.
-    no_kqueue: Option<&'static str>,
+    no_kqueue: Option<String>,
 }
 
 impl Suite {
@@ -36,13 +37,8 @@ impl Suite {
         let mut command = process::cargo(workspace, "test");
         command.args(["--package", PACKAGE, "--test", TARGET, "--no-run"]);
         command.args(features_for_tests(PACKAGE));
-        let mut no_kqueue = None;
-        if cfg!(target_os = "linux") {
-            match process::libkqueue() {
-                Ok(()) => drop(command.args(["--features", LIBKQUEUE])),
-                Err(reason) => no_kqueue = Some(reason),
-            }
-        }
+        let kqueue = super::kqueue_features();
+        command.args(kqueue.as_ref().copied().unwrap_or_default());
         let Some(program) = process::build(&mut command)?.pop() else {
             return Err(Error::Failed(format!("`{}` built no suite", process::shown(&command))));
         };
@@ -50,15 +46,15 @@ impl Suite {
             program: program.path,
             directory: manifest.parent().unwrap_or(workspace.root()).to_owned(),
             logs: workspace.log_directory("test-all"),
-            no_kqueue,
+            no_kqueue: kqueue.err(),
         })
     }
 
     /// Runs one cell; what it printed is shown where it failed.
     pub(crate) fn run(&self, cell: Cell, selection: &Selection) -> Result<Outcome> {
         let Cell { backend, driver } = cell;
-        match self.no_kqueue {
-            Some(reason) if backend == "kqueue" => return Ok(Outcome::CannotRun(reason.to_owned())),
+        match &self.no_kqueue {
+            Some(reason) if backend == "kqueue" => return Ok(Outcome::CannotRun(reason.clone())),
             _ => {}
         }
         let mut command = Command::new(&self.program);

@@ -13,8 +13,8 @@ pub(super) struct File {
     pub(super) text: String,
 }
 
-/// Directories that hold nothing written by hand.
-const SKIPPED: &[&str] = &[".git", "target"];
+/// Directories that hold nothing written by hand, from the root: git's own, and those that `.gitignore` names.
+const SKIPPED: &[&str] = &[".git", "target", "bench/target", "capi"];
 /// Written by cargo.
 const GENERATED: &str = "Cargo.lock";
 
@@ -26,19 +26,44 @@ pub(super) fn read(root: &Utf8Path) -> io::Result<Vec<File>> {
         for entry in directory.read_dir_utf8()? {
             let entry = entry?;
             let kind = entry.file_type()?;
-            if kind.is_dir() && !SKIPPED.contains(&entry.file_name()) {
+            let path = entry.path().strip_prefix(root).unwrap_or(entry.path());
+            if kind.is_dir() && !SKIPPED.iter().any(|skipped| path == *skipped) {
                 directories.push(entry.path().to_owned());
-            } else if kind.is_file() && entry.file_name() != GENERATED {
-                let path = entry.path();
-                if let Ok(text) = String::from_utf8(fs::read(path)?) {
-                    files.push(File {
-                        path: path.strip_prefix(root).unwrap_or(path).to_owned(),
-                        text,
-                    });
-                }
+            } else if kind.is_file()
+                && entry.file_name() != GENERATED
+                && let Ok(text) = String::from_utf8(fs::read(entry.path())?)
+            {
+                files.push(File {
+                    path: path.to_owned(),
+                    text,
+                });
             }
         }
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Fixture;
+
+    #[test]
+    fn what_is_built_is_not_read() {
+        let paths = [
+            "a/target/b.rs",
+            "bench/target/b",
+            "capi/pkgconfig/b.pc",
+            "target/b",
+            "x/capi/b.rs",
+        ];
+        let fixture = Fixture::new(&paths.map(|path| (path, "")));
+        let read: Vec<_> = read(fixture.root())
+            .unwrap()
+            .into_iter()
+            .map(|file| file.path)
+            .collect();
+        assert_eq!(read, ["a/target/b.rs", "x/capi/b.rs"]);
+    }
 }

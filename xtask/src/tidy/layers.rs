@@ -148,8 +148,8 @@ fn line_of(manifest: &str, dependency: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::Fixture;
     use super::*;
+    use crate::fixture::Fixture;
 
     /// A house of two floors, and a manifest for the upper one.
     fn found(upper: &str) -> Vec<String> {

@@ -71,8 +71,8 @@ fn crate_root(path: &Utf8Path, text: &str, findings: &mut Findings) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::Fixture;
     use super::*;
+    use crate::fixture::Fixture;
 
     const MANIFEST: &str = "[package]\nname = 'ev-map'\nversion = '0.1.0'\ndescription = 'a'\n\
         keywords = ['b']\ncategories = ['c']\nlicense = 'MIT'\n";

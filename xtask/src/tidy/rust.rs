@@ -74,6 +74,33 @@ impl Source {
         attributes
     }
 
+    /// Whether a function of this name is marked `#[test]`.
+    pub(super) fn is_test(&self, function: &str) -> bool {
+        let head = format!("fn {function}(");
+        let mut marks = self
+            .attributes()
+            .into_iter()
+            .filter(|attribute| &self.code[attribute.clone()] == "#[test]");
+        marks.any(|mark| {
+            // Further attributes may come in between.
+            let item = &self.code[mark.end..];
+            item.split(['{', '}', ';'])
+                .next()
+                .is_some_and(|start| start.contains(&head))
+        })
+    }
+
+    /// What stands in braces behind `head`, each time that follows it.
+    pub(super) fn blocks(&self, head: &str) -> impl Iterator<Item = &str> {
+        let ends = self.code.match_indices(head).map(|(start, _)| start + head.len());
+        ends.filter_map(|end| {
+            let rest = self.code[end..].trim_start();
+            let open = self.code.len() - rest.len();
+            let block = rest.starts_with('{').then(|| &self.code[open..self.matching(open)])?;
+            block.strip_prefix('{')?.strip_suffix('}')
+        })
+    }
+
     /// Behind the bracket that closes the one at `open`; the end of the file where none does.
     fn matching(&self, open: usize) -> usize {
         let mut depth = 0;
@@ -109,6 +136,20 @@ impl Source {
 fn is_cfg_test(attribute: &str) -> bool {
     let attribute: String = attribute.split_whitespace().collect();
     attribute == "#[cfg(test)]" || attribute.starts_with("#[cfg(all(test,")
+}
+
+/// The text without what stands in brackets.
+pub(super) fn top_level(text: &str) -> String {
+    let mut depth = 0_usize;
+    let is_outside = |c: &char| {
+        match c {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            _ => return depth == 0,
+        }
+        false
+    };
+    text.chars().filter(is_outside).collect()
 }
 
 /// Where `word` stands in `text` as a word of its own.
@@ -281,5 +322,21 @@ mod tests {
             .map(|range| source.code(range))
             .collect();
         assert_eq!(found, ["#[expect(\n    a,\n    reason = \"\"\"\n)]", "#![deny(b)]"]);
+    }
+    #[test]
+    fn tests_are_marked() {
+        let source = Source::new(
+            "// #[test]\nfn a() {}\n#[test]\n#[cfg(any(x, y))]\n/// Docs; more.\nfn b() { c(); }\nfn c() {}\n\
+             mod d { #[test] pub fn e(f in [0; 2]) {} }\n#[cfg(test)] fn g() {}",
+        );
+        let tests = ["a", "b", "c", "e", "g"].map(|function| source.is_test(function));
+        assert_eq!(tests, [false, true, false, true, false]);
+    }
+
+    #[test]
+    fn blocks_stand_behind_their_head() {
+        let source = Source::new("all! { a b }\nall!(c); rule! all { d }\nall!{e { f }} // all! { g }\n(all!) all! {");
+        assert_eq!(source.blocks("all!").collect::<Vec<_>>(), [" a b ", "e { f }"]);
+        assert_eq!(top_level("e { f [g] } h(i) j"), "e  h j");
     }
 }

@@ -7,12 +7,16 @@ use cargo_metadata::camino::Utf8Path;
 
 use super::Findings;
 use super::files::File;
+use super::rust::{Source, find_word, top_level};
 
 const TABLE: &str = "docs/semantics.md";
 const SCENARIOS: &str = "ev-core/tests/suite/scenarios";
 const HEADS: &[&str] = &["| # | behaviour | shown by |", "|---|---|---|"];
 const NOT_HERE: &str = "not here:";
 const MISSING: &str = "MISSING";
+
+/// What makes tests of the functions it is given, or of those whose names it is given.
+const MACROS: &[&str] = &["for_every_backend!", "tests_in_own_processes!"];
 
 pub(super) fn check(files: &[File], findings: &mut Findings) {
     let path = Utf8Path::new(TABLE);
@@ -118,12 +122,22 @@ fn is_lower_case(name: &str) -> bool {
 }
 
 fn exists(place: &str, function: &str, files: &[File], subjects: &[Subject]) -> bool {
-    let file = match subjects.iter().find(|subject| subject.name == place) {
-        Some(subject) if subject.scenarios.contains(&function) => Some(subject.file),
-        Some(_) => None,
-        None => files.iter().find(|file| file.path == place),
-    };
-    file.is_some_and(|file| file.text.contains(&format!("fn {function}(")))
+    if let Some(subject) = subjects.iter().find(|subject| subject.name == place) {
+        return subject.scenarios.contains(&function) && subject.file.text.contains(&format!("fn {function}("));
+    }
+    let file = files.iter().find(|file| file.path == place);
+    file.is_some_and(|file| is_run(&Source::new(&file.text), function))
+}
+
+/// Whether a function is a test and not one that tests call.
+fn is_run(source: &Source, function: &str) -> bool {
+    let has = |code: &str| !find_word(code, function).is_empty();
+    source.is_test(function)
+        || MACROS
+            .iter()
+            .any(|name| source.blocks(name).any(|given| has(&top_level(given))))
+        // A test without a harness.
+        || source.blocks("fn main()").any(has)
 }
 
 /// A file of scenarios.
@@ -167,13 +181,19 @@ mod tests {
         }
     }
 
+    const FD_MAP: &str = "\
+        #[test]\nfn one_test() { helper() }\nfn helper() {}\n\
+        rig::tests_in_own_processes! { fn in_a_macro() { called() } }\nfn called() {}\n\
+        for_every_backend! { listed }\nfn listed() {}\n\
+        fn main() { a::by_main(); }\nfn by_main() {}\n";
+
     /// What is found in a table with these rows, without the table's path.
     fn found(rows: &str) -> Vec<String> {
         let table = format!("For example `io::reading`.\n{}\n{}\n{rows}\n", HEADS[0], HEADS[1]);
         let files = [
             file(TABLE, &table),
             file("ev-core/tests/suite/scenarios/io.rs", IO),
-            file("ev-map/tests/fd_map.rs", "#[test]\nfn one_test() {}\n"),
+            file("ev-map/tests/fd_map.rs", FD_MAP),
             file("ev-core/tests/suite/scenarios/mod.rs", "macro_rules! scenarios {}"),
         ];
         let mut findings = Findings::default();
@@ -187,11 +207,18 @@ mod tests {
         let rows =
             "| 0.1-1 | a | `io::reading` |\n| 1.2-1 | b | `io::reading`, and `ev-map/tests/fd_map.rs::one_test` |";
         assert!(found(rows).is_empty());
+        for function in ["in_a_macro", "listed", "by_main"] {
+            let row = format!("| 1.2-1 | b | `io::reading`, `ev-map/tests/fd_map.rs::{function}` |");
+            assert!(found(&row).is_empty(), "{function}");
+        }
         for name in [
             "io::lost",
             "io::unlisted",
             "none::reading",
             "ev-map/tests/fd_map.rs::one",
+            "ev-map/tests/fd_map.rs::helper",
+            "ev-map/tests/fd_map.rs::called",
+            "ev-map/tests/fd_map.rs::main",
             "ev-map/tests/none.rs::one_test",
         ] {
             let rows = format!("| 0.1-1 | a | `io::reading` |\n| 0.1-2 | b | `{name}` |");
