@@ -41,7 +41,7 @@ impl<B: Backend, P> Engine<B, P> {
         flags |= persistence_flags(spec.persistence);
         self.active.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
         if let Some(timeout) = spec.timeout {
-            self.reserve_timeout(index, Flags::empty())?;
+            self.reserve_timeout(index)?;
             self.timeouts[index as usize] = nanoseconds(timeout);
             flags |= Flags::TIMEOUT;
         }
@@ -116,17 +116,17 @@ impl<B: Backend, P> Engine<B, P> {
     #[inline(never)]
     fn add_index(&mut self, index: u32, deadline: Option<Deadline>) -> Result<(), Error> {
         let flags = self.slots.get(index).flags;
-        if deadline.is_some() {
-            self.reserve_timeout(index, flags)?;
+        if let Some(deadline) = deadline {
+            self.reserve_deadline(index, deadline)?;
         }
         let has_target = flags.intersects(Flags::IO | Flags::SIGNAL);
         if has_target && !flags.contains(Flags::INSERTED) {
             self.register(index)?;
+            self.note_registrations();
         }
         if let Some(deadline) = deadline {
             self.arm(index, deadline);
         }
-        self.note_added();
         Ok(())
     }
 
@@ -138,9 +138,8 @@ impl<B: Backend, P> Engine<B, P> {
     /// [`Error::Stale`], [`Error::OutOfMemory`]; nothing has changed then.
     pub fn set_deadline(&mut self, key: EventKey, deadline: Deadline) -> Result<(), Error> {
         let index = self.slots.find(key)?;
-        self.reserve_timeout(index, self.slots.get(index).flags)?;
+        self.reserve_deadline(index, deadline)?;
         self.arm(index, deadline);
-        self.note_deadlines();
         Ok(())
     }
 
@@ -297,7 +296,7 @@ impl<B: Backend, P> Engine<B, P> {
         let index = self.slots.find(key)?;
         match timeout {
             Some(timeout) => {
-                self.reserve_timeout(index, Flags::empty())?;
+                self.reserve_timeout(index)?;
                 self.remember_timeout(index, timeout);
             }
             None => self.slots.get_mut(index).flags.remove(Flags::TIMEOUT),
@@ -328,13 +327,22 @@ impl<B: Backend, P> Engine<B, P> {
         }
     }
 
-    /// Makes sure that neither setting a deadline nor remembering a timeout fails for want of memory.
+    /// Makes sure that setting the deadline, and remembering its timeout if it has one, does not fail for want of memory.
     #[inline]
-    fn reserve_timeout(&mut self, index: u32, flags: Flags) -> Result<(), Error> {
-        self.timers.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
-        if flags.contains(Flags::TRANSIENT) {
-            return Ok(());
+    fn reserve_deadline(&mut self, index: u32, deadline: Deadline) -> Result<(), Error> {
+        let is_remembered =
+            !matches!(deadline, Deadline::At(_)) && !self.slots.get(index).flags.contains(Flags::TRANSIENT);
+        if is_remembered {
+            self.reserve_timeout(index)
+        } else {
+            self.timers.try_reserve(index).map_err(|_| Error::OutOfMemory)
         }
+    }
+
+    /// Makes sure that neither remembering a timeout nor setting a deadline by it fails for want of memory.
+    #[inline]
+    fn reserve_timeout(&mut self, index: u32) -> Result<(), Error> {
+        self.timers.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
         let needed = index as usize + 1;
         if needed > self.timeouts.len() {
             self.timeouts
@@ -368,7 +376,11 @@ impl<B: Backend, P> Engine<B, P> {
             }
         }
         self.set_timer(index, deadline);
-        self.slots.get_mut(index).flags |= Flags::TIMED;
+        let flags = &mut self.slots.get_mut(index).flags;
+        if !flags.contains(Flags::TIMED) {
+            *flags |= Flags::TIMED;
+            self.note_deadlines();
+        }
     }
 
     #[inline]
