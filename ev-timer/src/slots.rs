@@ -114,6 +114,8 @@ pub(crate) struct Slots {
     /// Timers disarmed since the last trim, and how many of them there are to be for the next.
     disarmed: usize,
     trim_at: usize,
+    /// One more than the largest id disarmed since the last trim: slots below are in use.
+    reached: usize,
     /// Slots that earlier disarmings have paid for cutting.
     credit: usize,
 }
@@ -124,6 +126,7 @@ impl Slots {
             by_id: Vec::new(),
             disarmed: 0,
             trim_at: SMALL,
+            reached: 0,
             credit: 0,
         }
     }
@@ -197,8 +200,10 @@ impl Slots {
         let slot = self.by_id.get_mut(id as usize).filter(|slot| slot.is_armed())?;
         let place = slot.place();
         slot.place = NOWHERE;
+        let deadline = slot.deadline;
         self.disarmed += 1;
-        Some((place, slot.deadline))
+        self.reached = self.reached.max(id as usize + 1);
+        Some((place, deadline))
     }
 
     /// Whether it is time to trim, `armed` timers being left: when as many were disarmed as there are slots, and at the
@@ -213,16 +218,18 @@ impl Slots {
         self.disarmed
     }
 
-    /// Cuts the array towards the last armed timer, and gives back memory that was far from being used since the last
-    /// trim. O(1) for each timer disarmed since then.
+    /// Cuts the array towards the last timer that is armed or was since the last trim, and gives back memory that was far
+    /// from being used. O(1) for each timer disarmed since then.
     ///
-    /// Each timer disarmed pays for cutting four slots. So a timer far out that is armed and disarmed over and over
-    /// does not make the array shrink and grow by all its length each time.
+    /// Each timer disarmed pays for cutting four slots, and what was in use since the last trim is not cut. So neither a timer
+    /// far out that is armed and disarmed over and over nor a burst after a burst makes the array shrink and grow by all its
+    /// length each time.
     pub(crate) fn trim(&mut self) {
         let len = self.by_id.len();
         self.credit = len.min(self.credit + 4 * self.disarmed);
         self.disarmed = 0;
-        let kept = len - self.credit;
+        let kept = (len - self.credit).max(self.reached);
+        self.reached = 0;
         let last = self.by_id[kept..].iter().rposition(Slot::is_armed);
         self.by_id.truncate(last.map_or(kept, |last| kept + last + 1));
         self.credit -= len - self.by_id.len();
@@ -234,10 +241,12 @@ impl Slots {
         let last = self.by_id.iter().rposition(Slot::is_armed);
         self.by_id.truncate(last.map_or(0, |last| last + 1));
         self.by_id.shrink_to_fit();
+        self.reached = 0;
     }
 
     pub(crate) fn clear(&mut self) {
         self.by_id.clear();
+        self.reached = 0;
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -305,7 +305,7 @@ fn memory_comes_back_while_some_timers_stay() {
         timers.cancel(id);
     }
     // The arrays follow while other timers come and go.
-    for _ in 0..TIMERS {
+    for _ in 0..3 * TIMERS {
         timers.set(100, Time::ZERO);
         timers.cancel(100);
     }
@@ -338,7 +338,13 @@ fn trimming_does_not_thrash() {
         timers.cancel(FAR);
         cut += before - timers.slots.len();
     }
-    assert!((1..=4000).contains(&cut), "{cut}");
+    assert_eq!(cut, 0);
+    // Out of use it goes, a few slots for each timer disarmed.
+    for _ in 0..FAR / 3 {
+        timers.set(0, Time::ZERO);
+        timers.cancel(0);
+    }
+    assert!(timers.slots.len() <= 64, "{}", timers.slots.len());
 }
 
 /// It would be sorted nearly always, but make the queue refuse others.
