@@ -3,9 +3,9 @@
 //! The slot of an event that was removed is used next, while its memory is at hand. That of an event that has only left
 //! for a while (`Flags::TRANSIENT`) is parked: as long as nobody has needed it, the event finds it by its old key. So a
 //! thousand events that come and go in any order stay where they are. When the number of slots would have to grow, and
-//! more of them are parked than in use, all parked ones are free for everybody. That looks at each slot, and at least half
-//! of them are to be had by it, so it costs little for each; and there are never more than twice as many slots, and one,
-//! as there were events at a time.
+//! more of them are parked than in use, a parked one is taken instead: the next that a hand comes upon, which goes around
+//! over all slots. So looking for them costs little for each, no event is robbed twice in a round, and there are never more
+//! than twice as many slots, and one, as there were events at a time.
 //!
 //! Invariants:
 //! 1. A vacant slot is on the free list (`target` is the next index), or `PARKED`, or retired.
@@ -99,6 +99,8 @@ pub(crate) struct Slots<P> {
     entries: Vec<Slot<P>>,
     free: i32,
     parked: usize,
+    /// Where to look for a parked slot first.
+    hand: usize,
     occupied: usize,
 }
 
@@ -108,6 +110,7 @@ impl<P> Slots<P> {
             entries: Vec::new(),
             free: NIL,
             parked: 0,
+            hand: 0,
             occupied: 0,
         }
     }
@@ -136,9 +139,10 @@ impl<P> Slots<P> {
 
     #[cold]
     fn grow(&mut self) -> Result<u32, Error> {
-        if self.parked > self.occupied {
-            self.free_parked();
-            return Ok(self.free as u32);
+        if self.parked > self.occupied
+            && let Some(parked) = self.find_parked()
+        {
+            return Ok(parked);
         }
         if self.entries.len() >= MAX_EVENTS {
             return Err(Error::OutOfMemory);
@@ -148,16 +152,14 @@ impl<P> Slots<P> {
         Ok(index)
     }
 
-    /// Puts all parked slots on the free list.
-    fn free_parked(&mut self) {
-        for (index, slot) in (0..).zip(&mut self.entries) {
-            if slot.flags == Flags::PARKED {
-                slot.flags = Flags::empty();
-                slot.target = self.free;
-                self.free = index;
-            }
-        }
-        self.parked = 0;
+    /// The next parked slot, going around from the last that was found. O(1) on average if more are parked than in use.
+    fn find_parked(&mut self) -> Option<u32> {
+        let (before, from) = self.entries.split_at(self.hand.min(self.entries.len()));
+        let is_parked = |slot: &Slot<P>| slot.flags == Flags::PARKED;
+        let ahead = from.iter().position(is_parked).map(|steps| before.len() + steps);
+        let found = ahead.or_else(|| before.iter().position(is_parked))?;
+        self.hand = found + 1;
+        Some(found as u32)
     }
 
     /// Fills the slot that was reserved last.
@@ -397,6 +399,21 @@ mod tests {
         slots.vacate(other.index());
         assert_ne!(occupy(&mut slots, "third").index(), moved.index());
         assert!(slots.find(robbed).is_err());
+    }
+
+    #[test]
+    fn each_newcomer_takes_one_place_and_no_more() {
+        let mut slots = Slots::new();
+        let keys = [(); 8].map(|()| return_to_last(&mut slots, None));
+        for key in keys {
+            slots.vacate(key.index());
+        }
+        let newcomers = [(); 3].map(|()| occupy(&mut slots, "newcomer").index());
+        for key in keys.iter().filter(|key| !newcomers.contains(&key.index())) {
+            assert_eq!(return_to_last(&mut slots, Some(*key)).index(), key.index());
+        }
+        assert_eq!(slots.capacity(), 8);
+        slots.check_invariants();
     }
 
     #[test]
