@@ -12,6 +12,9 @@ use super::{Arming, Deadline, Engine, Removed, Spec, Target};
 use crate::event::Persistence;
 use crate::{Causes, Error, EventKey};
 
+/// The event waits for a descriptor or a signal.
+const HAS_TARGET: Flags = Flags::IO.union(Flags::SIGNAL);
+
 impl<B: Backend, P> Engine<B, P> {
     /// Creates an event, not added and without payload; give it one with [`fill`](Self::fill) before the next turn.
     ///
@@ -110,7 +113,22 @@ impl<B: Backend, P> Engine<B, P> {
     #[inline]
     pub fn add(&mut self, key: EventKey, deadline: Option<Deadline>) -> Result<(), Error> {
         let index = self.slots.find(key)?;
-        self.add_index(index, deadline)
+        match deadline {
+            Some(Deadline::At(deadline)) if !self.slots.get(index).flags.intersects(HAS_TARGET) => {
+                self.add_timer(index, deadline)
+            }
+            deadline => self.add_index(index, deadline),
+        }
+    }
+
+    /// Adds an event that waits for nothing but this deadline.
+    #[inline(never)]
+    fn add_timer(&mut self, index: u32, deadline: Time) -> Result<(), Error> {
+        self.timers.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
+        self.take_back_timeout(index);
+        self.timers.set(index, deadline);
+        self.note_timed(index);
+        Ok(())
     }
 
     #[inline(never)]
@@ -119,8 +137,7 @@ impl<B: Backend, P> Engine<B, P> {
         if let Some(deadline) = deadline {
             self.reserve_deadline(index, deadline)?;
         }
-        let has_target = flags.intersects(Flags::IO | Flags::SIGNAL);
-        if has_target && !flags.contains(Flags::INSERTED) {
+        if flags.intersects(HAS_TARGET) && !flags.contains(Flags::INSERTED) {
             self.register(index)?;
             self.note_registrations();
         }
@@ -376,6 +393,12 @@ impl<B: Backend, P> Engine<B, P> {
             }
         }
         self.set_timer(index, deadline);
+        self.note_timed(index);
+    }
+
+    /// Notes that the event has a deadline.
+    #[inline]
+    pub(super) fn note_timed(&mut self, index: u32) {
         let flags = &mut self.slots.get_mut(index).flags;
         if !flags.contains(Flags::TIMED) {
             *flags |= Flags::TIMED;

@@ -171,11 +171,7 @@ impl<B: Backend, P> Engine<B, P> {
         self.timers.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
         self.take_back_timeout(index);
         self.set_timer(index, deadline);
-        let slot = self.slots.get_mut(index);
-        if !slot.flags.contains(Flags::TIMED) {
-            slot.flags |= Flags::TIMED;
-            self.note_deadlines();
-        }
+        self.note_timed(index);
         Ok(self.standing_of(index))
     }
 
