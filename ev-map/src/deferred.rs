@@ -49,7 +49,7 @@ impl Deferred {
 
     /// Whether `fd` is on the queue.
     pub(crate) fn contains(&self, slots: &Slots, fd: RawFd) -> bool {
-        self.loose == fd || slots.get(fd).is_some_and(Slot::is_linked)
+        slots.get(fd).is_some_and(|slot| self.loose == fd || slot.is_linked())
     }
 
     /// Lets `fd` join the queue, unless it is there already or has no slot.
@@ -238,6 +238,7 @@ mod tests {
         let mut queue = Deferred::new();
         for fd in [NOT_DEFERRED, END, 256, RawFd::MAX] {
             queue.push(&mut slots, fd);
+            assert!(!queue.contains(&slots, fd), "{fd}");
         }
         assert_eq!(queue.pop(&mut slots), None);
     }

@@ -60,8 +60,8 @@ impl Head {
     /// Whether `id` is the only member.
     #[inline]
     pub(crate) fn is_only(self, id: u32) -> bool {
-        debug_assert!(id < MAX_IDS, "ids of members are");
-        self.first == id
+        // What is not below `MANY` may look like an empty list, or like one of several members.
+        self.first == id && id < MANY
     }
 
     /// The only member, if there is exactly one.

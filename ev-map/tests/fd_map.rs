@@ -334,15 +334,30 @@ fn errors_change_nothing() {
         (5, 0, level(READ), MapError::AlreadyOn(0)),
         (3, u32::MAX, level(WRITE), MapError::BadId(u32::MAX)),
         (3, (1 << 31) - 1, level(WRITE), MapError::BadId((1 << 31) - 1)),
+        (5, u32::MAX, level(WRITE), MapError::BadId(u32::MAX)),
+        (5, (1 << 31) - 1, level(WRITE), MapError::BadId((1 << 31) - 1)),
     ] {
         assert_eq!(map.insert(fd, id, registration), Err(error));
         assert!(!error.to_string().is_empty());
         assert_eq!(map.change(fd), None, "{error}");
         map.check_invariants();
     }
+    for id in [u32::MAX, (1 << 31) - 1, 1 << 31] {
+        assert!(!map.insert_again(5, id, level(READ)) && !map.remove_only(5, id), "{id}");
+    }
     assert_eq!(map.iter().collect::<Vec<_>>(), [(3, 0), (4, 1)]);
     assert_eq!(map.registration(0), Some((3, level(READ))));
     assert_eq!(map.registration(1), Some((4, exclusive)));
+}
+
+#[test]
+fn an_id_that_looks_like_several_members_takes_none_off() {
+    let mut map = FdMap::new();
+    tell(&mut map, 3, 0, level(READ));
+    assert_eq!(map.insert(3, 1, level(READ)), Ok(None));
+    assert!(!map.remove_only(3, 1 | 1 << 31));
+    assert_eq!(map.len(), 2);
+    map.check_invariants();
 }
 
 #[test]
