@@ -33,23 +33,32 @@ pub(crate) enum Found {
 pub(crate) fn find(root: &Path, url: &UrlPath) -> Result<Found, Status> {
     lookup(root, url).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename => Status::NotFound,
-        io::ErrorKind::PermissionDenied => Status::Forbidden,
+        io::ErrorKind::PermissionDenied | io::ErrorKind::IsADirectory => Status::Forbidden,
         // Out of descriptors or of memory, or the disk fails: the request is good, the server is not.
         _ => Status::Unavailable,
     })
 }
 
 fn lookup(root: &Path, url: &UrlPath) -> io::Result<Found> {
-    let opened = open_below(root, url.relative())?;
-    match (opened.metadata.is_dir(), url.slash) {
-        (false, false) => regular(opened),
-        (false, true) => Err(io::ErrorKind::NotADirectory.into()),
-        (true, false) => Ok(Found::Moved),
-        (true, true) => match open_below(root, &url.relative().join(INDEX)) {
-            Ok(index) if !index.metadata.is_dir() => regular(index),
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => listing::html(&opened.path, url).map(Found::Listing),
-        },
+    if url.slash {
+        return directory(root, url);
+    }
+    match open_below(root, url.relative()) {
+        Ok(opened) if opened.metadata.is_dir() => Ok(Found::Moved),
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => Ok(Found::Moved),
+        opened => regular(opened?),
+    }
+}
+
+/// The index first: a directory that may not be read can have one.
+fn directory(root: &Path, url: &UrlPath) -> io::Result<Found> {
+    match open_below(root, &url.relative().join(INDEX)) {
+        Ok(index) if !index.metadata.is_dir() => regular(index),
+        Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::IsADirectory) => Err(error),
+        _ => {
+            let opened = open_below(root, url.relative())?;
+            listing::html(&opened.path, url).map(Found::Listing)
+        }
     }
 }
 
@@ -136,6 +145,7 @@ mod tests {
         fs::write(root.join("file"), "file").unwrap();
         symlink("/etc/hostname", root.join("with/index.html.d/index.html")).unwrap();
         let _listener = UnixListener::bind(root.join("socket")).unwrap();
+        symlink("socket", root.join("link")).unwrap();
         assert!(
             Command::new("mkfifo")
                 .arg(root.join("pipe"))
@@ -156,6 +166,7 @@ mod tests {
             ("/with/index.html.d/index.html", "404"),
             ("/missing", "404"),
             ("/socket", "403"),
+            ("/link", "403"),
             ("/pipe", "403"),
         ] {
             assert_eq!(at(root, path), expected, "{path}");
@@ -173,6 +184,17 @@ mod tests {
         // Root may read it all the same.
         let expected = if File::open(&path).is_ok() { "file" } else { "403" };
         assert_eq!(at(scratch.path(), "/file"), expected);
+    }
+
+    #[test]
+    fn a_directory_that_may_not_be_read_may_have_an_index() {
+        let scratch = Scratch::new();
+        let dir = scratch.path().join("dir");
+        fs::create_dir(&dir).unwrap();
+        fs::write(dir.join("index.html"), "index").unwrap();
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o711)).unwrap();
+        assert_eq!(at(scratch.path(), "/dir/"), "index");
+        assert_eq!(at(scratch.path(), "/dir"), "moved");
     }
 
     #[test]

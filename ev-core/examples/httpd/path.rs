@@ -12,7 +12,7 @@ use std::fmt;
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
@@ -84,7 +84,7 @@ pub(crate) struct Opened {
 /// # Errors
 ///
 /// The kernel's. `NotFound` also for what lies outside the root, `PermissionDenied` also for what cannot be opened like a
-/// file, such as a socket.
+/// file, such as a socket; `IsADirectory` for a directory that may not be read, which may have an index all the same.
 pub(crate) fn open_below(root: &Path, relative: &Path) -> io::Result<Opened> {
     let mut path = PathBuf::with_capacity(root.as_os_str().len() + relative.as_os_str().len() + 1);
     path.push(root);
@@ -98,24 +98,28 @@ pub(crate) fn open_below(root: &Path, relative: &Path) -> io::Result<Opened> {
     match open(&path) {
         Ok(file) => examine(file, path),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(error),
-        Err(error) => {
-            let kind = path.symlink_metadata()?.file_type();
-            if kind.is_symlink() {
-                follow(root, relative)
-            } else if kind.is_socket() {
-                Err(io::ErrorKind::PermissionDenied.into())
-            } else {
-                Err(error)
-            }
-        }
+        Err(_) if path.symlink_metadata()?.is_symlink() => follow(root, relative),
+        Err(error) => Err(refusal(&path, error)),
     }
 }
 
-/// Opens what is there unless it is a symbolic link. To open a pipe does not wait for its other end.
+/// What to say of something that is there and cannot be opened.
+fn refusal(path: &Path, error: io::Error) -> io::Error {
+    match path.symlink_metadata() {
+        Ok(there) if there.is_dir() && error.kind() == io::ErrorKind::PermissionDenied => {
+            io::ErrorKind::IsADirectory.into()
+        }
+        Ok(there) if !there.is_dir() && !there.is_file() => io::ErrorKind::PermissionDenied.into(),
+        _ => error,
+    }
+}
+
+/// Opens what is there unless it is a symbolic link. To open a pipe does not wait for its other end, which notices it
+/// nevertheless, as does a device: a directory with such things in it is not one to serve.
 fn open(path: &Path) -> io::Result<File> {
     File::options()
         .read(true)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
         .open(path)
 }
 
@@ -129,7 +133,8 @@ fn follow(root: &Path, relative: &Path) -> io::Result<Opened> {
     if !path.starts_with(root) {
         return Err(io::ErrorKind::NotFound.into());
     }
-    examine(open(&path)?, path)
+    let file = open(&path).map_err(|error| refusal(&path, error))?;
+    examine(file, path)
 }
 
 #[cfg(test)]
