@@ -29,7 +29,7 @@ const ONE: [u8; 8] = 1_u64.to_ne_bytes();
 /// # Level and edge
 ///
 /// Under a level-triggered registration, drain it whenever it is reported readable, or it will be reported for ever.
-/// An edge-triggered one needs no draining: every notification is an edge.
+/// An edge-triggered one needs no draining where it [has edges](Notifier::has_edges).
 #[derive(Debug)]
 pub struct Notifier {
     reader: OwnedFd,
@@ -65,6 +65,12 @@ impl Notifier {
             reader: pipe.reader,
             writer: Some(pipe.writer),
         })
+    }
+
+    /// Whether every notification is an edge, even if the one before was not drained. A pipe's are not on all kernels: Linux
+    /// 5.5 to 5.13 tell of a write only if the pipe was empty.
+    pub fn has_edges(&self) -> bool {
+        self.writer.is_none()
     }
 
     /// Makes the descriptor readable, if it is not. Never blocks.

@@ -18,12 +18,12 @@ impl<B: Backend, P> Engine<B, P> {
     )]
     pub(super) fn run_internals(&mut self) {
         #[cfg(feature = "threads")]
-        if let Some((waker, event)) = &self.waker
-            && self.slots.get_mut(*event).activation.take_internal()
-            && self.slots.get(*event).mode == Mode::Level
-        {
-            // A notifier that cannot be read has nothing to drain.
-            let _ = waker.notifier().drain();
+        if let Some((waker, event)) = &self.waker {
+            let slot = self.slots.get_mut(*event);
+            if slot.activation.take_internal() && slot.mode == Mode::Level {
+                // A notifier that cannot be read has nothing to drain.
+                let _ = waker.notifier().drain();
+            }
         }
         #[cfg(feature = "signals")]
         if let Some(event) = self.signals.receiver_event()
@@ -83,12 +83,9 @@ impl<B: Backend, P> Engine<B, P> {
     #[cfg(feature = "threads")]
     #[doc(alias = "evthread_make_base_notifiable")]
     pub fn set_waker(&mut self, waker: std::sync::Arc<ev_thread::Waker>) -> Result<(), Error> {
-        // Every write is an edge, so there is nothing to drain: a wake-up is one system call less.
-        let mode = if self.features().contains(ev_backend::Features::EDGE) {
-            Mode::Edge
-        } else {
-            Mode::Level
-        };
+        // Where every write is an edge there is nothing to drain: a wake-up is one system call less.
+        let has_edges = self.features().contains(ev_backend::Features::EDGE) && waker.notifier().has_edges();
+        let mode = if has_edges { Mode::Edge } else { Mode::Level };
         let index = self.insert_internal(waker.notifier(), mode)?;
         self.holds.set_waker(std::sync::Arc::clone(&waker));
         self.waker = Some((waker, index));

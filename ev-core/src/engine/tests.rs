@@ -197,6 +197,21 @@ fn rig_with_notifier() -> (Rig, RawFd) {
 
 #[cfg(feature = "threads")]
 #[test]
+fn only_a_notifier_that_has_edges_is_watched_for_them() {
+    use ev_thread::{Notifier, Waker};
+
+    for notifier in [Notifier::new(), Notifier::with_pipe()].map(Result::unwrap) {
+        let mode = if notifier.has_edges() { Mode::Edge } else { Mode::Level };
+        let mut rig = Rig::new();
+        rig.engine.set_waker(Arc::new(Waker::with_notifier(notifier))).unwrap();
+        let (_, index) = rig.engine.waker.as_ref().unwrap();
+        assert_eq!(rig.engine.slots.get(*index).mode, mode);
+    }
+    assert!(!Notifier::with_pipe().unwrap().has_edges());
+}
+
+#[cfg(feature = "threads")]
+#[test]
 fn keys_on_a_descriptor_are_the_newest_first_and_the_users() {
     let (mut rig, fd) = rig_with_notifier();
     let keys = [(); 2].map(|()| rig.insert(readable(fd), Persistence::Persistent));
