@@ -4,8 +4,8 @@
 //! for a while (`Flags::TRANSIENT`) is parked: as long as nobody has needed it, the event finds it by its old key. So a
 //! thousand events that come and go in any order stay where they are. When the number of slots would have to grow, and
 //! more of them are parked than in use, a parked one is taken instead: the next that a hand comes upon, which goes around
-//! over all slots. So looking for them costs little for each, no event is robbed twice in a round, and there are never more
-//! than twice as many slots, and one, as there were events at a time.
+//! over all slots. So looking for them costs little for each, no event is robbed twice in a round, and there are always fewer
+//! than twice as many slots as there were events at a time.
 //!
 //! Invariants:
 //! 1. A vacant slot is on the free list (`target` is the next index), or `PARKED`, or retired.
@@ -139,17 +139,11 @@ impl<P> Slots<P> {
 
     #[cold]
     fn grow(&mut self) -> Result<u32, Error> {
-        if self.parked > self.occupied
-            && let Some(parked) = self.find_parked()
-        {
-            return Ok(parked);
+        let may_grow = self.parked <= self.occupied && self.entries.len() < MAX_EVENTS;
+        if may_grow && self.entries.try_reserve(1).is_ok() {
+            return Ok(self.entries.len() as u32);
         }
-        if self.entries.len() >= MAX_EVENTS {
-            return Err(Error::OutOfMemory);
-        }
-        let index = self.entries.len() as u32;
-        self.entries.try_reserve(1).map_err(|_| Error::OutOfMemory)?;
-        Ok(index)
+        self.find_parked().ok_or(Error::OutOfMemory)
     }
 
     /// The next parked slot, going around from the last that was found. O(1) on average if more are parked than in use.
@@ -438,8 +432,8 @@ mod tests {
             slots.check_invariants();
         }
         assert!(
-            slots.capacity() <= 17,
-            "never more than twice as many as there were at a time, and one"
+            slots.capacity() < 16,
+            "fewer than twice as many as there were at a time"
         );
     }
 
