@@ -258,8 +258,9 @@ fn opening(event: &event) -> String {
 }
 
 /// Calls a function for each event that is pending or active, until it answers something other than 0, which is the answer
-/// then; -1 without base or function. The base stays locked meanwhile, and its events are not to be changed. The library's
-/// own events, which libevent shows as well, are no `struct event` here.
+/// then; -1 without base or function. The base stays locked meanwhile: the function changes no events, and where there are
+/// locks it calls nothing that takes the base's, as `event_pending` does, or it waits for itself for ever; libevent's rule. The
+/// library's own events, which libevent shows as well, are no `struct event` here.
 ///
 /// # Safety
 ///

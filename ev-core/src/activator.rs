@@ -8,7 +8,8 @@ use ev_thread::Bell;
 
 use crate::{Causes, Error, EventKey, LoopHandle, Remote};
 
-/// Makes one event active, from any thread; made by [`Remote::activator`] and [`LoopHandle::activator`].
+/// Makes one event active, from any thread; made by [`Remote::activator`] and [`LoopHandle::activator`]. `H` is the handle
+/// that it goes through, of the one kind or the other.
 ///
 /// Activations that come before the loop gets to the first of them are one: the event is called once for all of them, and
 /// each but the first costs an atomic operation, a few nanoseconds. So use it where it counts that something happened and
@@ -94,7 +95,8 @@ impl<H: Post> Activator<H> {
     }
 }
 
-/// A handle of a loop that can be told to answer a bell and to make an event active.
+/// A handle of a loop that can be told to answer a bell and to make an event active. Public for the bound alone: the module is
+/// private, so that nobody else implements it.
 pub trait Post {
     /// Has the loop drop `ring` and then activate the event.
     fn post_activation(&self, key: EventKey, ring: Ring) -> Result<(), Error>;

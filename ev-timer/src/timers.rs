@@ -48,8 +48,8 @@ use crate::{SameDuration, Time, TooManyDurations};
 /// [`Self::MAX_ID`]. The struct itself takes a good kilobyte, to watch which timeouts are in use.
 ///
 /// Memory is given back once less than a quarter of it has been in use while as many timers were disarmed as there are ids,
-/// or when the last one is disarmed. So a burst that follows on a burst finds its memory in place; after the last of them a
-/// few more timers, armed and disarmed, release it. [`shrink_to_fit`](Self::shrink_to_fit) does so at once.
+/// or between two moments without any timer. So a burst that follows on a burst finds its memory in place; after the last of
+/// them a few more timers, armed and disarmed, release it. [`shrink_to_fit`](Self::shrink_to_fit) does so at once.
 ///
 /// # Order
 ///

@@ -67,6 +67,11 @@ impl Limits {
         self
     }
 
+    /// Whether there is any limit: [`from_priority`](Self::from_priority) alone is none.
+    fn limits_anything(self) -> bool {
+        self != Self::new().from_priority(self.from_priority)
+    }
+
     /// A priority with active events is passed over by at most that many turns in a row, and then has one, however much
     /// urgent work there is.
     ///
@@ -152,8 +157,9 @@ impl Allowance {
 impl<B: Backend, P> Engine<B, P> {
     /// Sets the limits of turns, from the next one on.
     pub fn set_limits(&mut self, limits: Limits) {
-        let is_limited = limits != Limits::new().from_priority(limits.from_priority);
-        self.allowance = is_limited.then(|| Box::new(Allowance::new(limits, self.priorities())));
+        self.allowance = limits
+            .limits_anything()
+            .then(|| Box::new(Allowance::new(limits, self.priorities())));
     }
 
     /// Whether turns are limited in time, so that the driver has to [`tick`](Self::tick).

@@ -198,15 +198,7 @@ impl<B: Backend, P> Engine<B, P> {
 
     #[inline(never)]
     fn leave_maps(&mut self, index: u32) -> Result<(), Error> {
-        self.cancel_repeat(index);
-        self.disarm_timer(index);
-        self.deactivate(index);
-        let flags = self.slots.get(index).flags;
-        let left = if flags.contains(Flags::OWNED) {
-            self.retire(index)
-        } else {
-            self.unregister(index)
-        };
+        let left = self.retire(index);
         self.end(index);
         left
     }

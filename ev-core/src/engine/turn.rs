@@ -321,10 +321,9 @@ impl<B: Backend, P> Engine<B, P> {
             return None;
         }
         let turn = &mut self.run.turn;
-        let is_spent = |allowance: &Allowance| allowance.is_spent();
         if self.run.stop == Some(Stop::Now)
             || turn.restart && turn.did_something()
-            || self.allowance.as_deref().is_some_and(is_spent)
+            || self.allowance.as_deref().is_some_and(Allowance::is_spent)
         {
             return None;
         }

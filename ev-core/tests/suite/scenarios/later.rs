@@ -614,7 +614,7 @@ fn deferred_with_a_priority_that_does_not_exist_comes_back(cell: &Cell) -> Verdi
     Ok(())
 }
 
-/// Of what is deferred within a turn thirty-two are called in it; what was put off counts in the turn that calls it.
+/// Of what is deferred within a turn thirty-three are called in it; what was put off counts in the turn that calls it.
 fn deferred_beyond_thirty_three_is_for_the_next_turn(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
     let log = Log::new();
