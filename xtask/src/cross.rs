@@ -55,7 +55,11 @@ pub(crate) fn run(workspace: &Workspace) -> Result {
 
 /// Checks every library for all of `targets` at once, so that what they share is built once.
 fn check(workspace: &Workspace, toolchain: &Toolchain, targets: &[&str], options: &[&str]) -> Result {
-    let mut command = toolchain.cargo(workspace, "check");
+    let mut command = if options.is_empty() {
+        toolchain.cargo(workspace, "check")
+    } else {
+        toolchain.unstable_cargo(workspace, "check")
+    };
     command.arg("--lib").args(options);
     for package in workspace.libraries() {
         if !ONLY_HERE.contains(&package.name.as_str()) {

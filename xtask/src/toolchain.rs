@@ -61,16 +61,22 @@ impl Toolchain {
         Ok(answer.trim_end().to_owned())
     }
 
-    /// This toolchain's cargo, at the root of the workspace. It may use what is not yet stable, as building the standard
-    /// library is, though the compiler be a stable one.
+    /// This toolchain's cargo, at the root of the workspace.
     pub(crate) fn cargo(&self, workspace: &Workspace, subcommand: &str) -> Command {
         let mut command = Command::new(&self.cargo);
         command
             .current_dir(workspace.root())
             .env("CARGO_TERM_QUIET", "true")
-            .env("RUSTC_BOOTSTRAP", "1")
             .arg(subcommand);
         self.environment(&mut command);
+        command
+    }
+
+    /// As [`cargo`](Self::cargo), and it may use what is not yet stable, as building the standard library is, though the
+    /// compiler be a stable one.
+    pub(crate) fn unstable_cargo(&self, workspace: &Workspace, subcommand: &str) -> Command {
+        let mut command = self.cargo(workspace, subcommand);
+        command.env("RUSTC_BOOTSTRAP", "1");
         command
     }
 

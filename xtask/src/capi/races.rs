@@ -66,7 +66,7 @@ fn runtime(toolchain: &Toolchain) -> Option<Utf8PathBuf> {
 
 /// The crate and all below it as a static library.
 fn compile(workspace: &Workspace, toolchain: &Toolchain) -> Result<Utf8PathBuf> {
-    let mut cargo = toolchain.cargo(workspace, "rustc");
+    let mut cargo = toolchain.unstable_cargo(workspace, "rustc");
     cargo
         .env("CARGO_TARGET_DIR", workspace.target_directory().join("races"))
         .env("RUSTFLAGS", "-Zsanitizer=thread")
