@@ -20,6 +20,12 @@ pub(crate) fn key(event: &event) -> Option<EventKey> {
     EventKey::from_bits(event.ev_evcallback.key.get())
 }
 
+/// The key by which the engine knew an event or a deferred callback before, if it did.
+#[inline]
+fn last_key(callback: &event_callback) -> Option<EventKey> {
+    EventKey::from_bits(callback.last_key.get())
+}
+
 /// When an event times out: for the engine, and as its structure tells.
 #[derive(Debug)]
 pub(crate) struct Due {
@@ -55,7 +61,7 @@ impl State {
             let key = self.introduce(callback, &spec)?;
             return self.engine.activate(key, causes);
         }
-        let last = EventKey::from_bits(callback.last_key.get());
+        let last = last_key(callback);
         let (persistence, priority) = (persistence(event), callback.evcb_pri.get());
         let key = self
             .engine
@@ -66,7 +72,7 @@ impl State {
 
     /// Makes an event or a deferred callback known to the engine.
     pub(crate) fn introduce(&mut self, callback: &event_callback, spec: &Spec) -> Result<EventKey, Error> {
-        let last = EventKey::from_bits(callback.last_key.get());
+        let last = last_key(callback);
         let key = self.engine.enter(last, spec, Callback::new(callback))?;
         callback.key.set(key.to_bits());
         Ok(key)
@@ -143,7 +149,7 @@ impl State {
     #[inline(always)]
     fn add_timer(&mut self, event: &event, deadline: Deadline) -> Result<(), Error> {
         let callback = &event.ev_evcallback;
-        let last = EventKey::from_bits(callback.last_key.get());
+        let last = last_key(callback);
         let (persistence, priority) = (persistence(event), callback.evcb_pri.get());
         let key = self
             .engine
@@ -166,7 +172,7 @@ impl State {
     /// Adds an event that is neither pending nor active.
     fn add_idle(&mut self, event: &event, deadline: Option<Deadline>) -> Result<(), Error> {
         let callback = &event.ev_evcallback;
-        let last = EventKey::from_bits(callback.last_key.get());
+        let last = last_key(callback);
         let spec = self.spec(event);
         let key = self
             .engine
