@@ -470,16 +470,22 @@ fn a_restart_before_the_first_call_ends_the_turn_with_it() {
     assert_eq!(rig.turn(), [(keys[1], Causes::empty())]);
 }
 
-/// The kernel hears of both at the next turn only, which a loop that sleeps has to be woken for.
-#[test]
-fn an_owned_event_that_goes_or_comes_back_wants_a_turn() {
+/// A rig whose loop does not end, and an owned event that the kernel has been told of. What is in the middle is to be kept.
+fn rig_with_owned() -> (Rig, (KeepAlive, impl AsRawFd), EventKey) {
     let mut rig = Rig::new();
-    let _keep_alive = rig.engine.keep_alive();
+    let keep_alive = rig.engine.keep_alive();
     let source = rig.script.source().unwrap();
     let (fd, interest) = (source.as_raw_fd(), Interest::READ);
     let key = rig.insert(Target::Owned { fd, interest }, Persistence::Persistent);
     rig.engine.add(key, None).unwrap();
     rig.turn();
+    (rig, (keep_alive, source), key)
+}
+
+/// The kernel hears of both at the next turn only, which a loop that sleeps has to be woken for.
+#[test]
+fn an_owned_event_that_goes_or_comes_back_wants_a_turn() {
+    let (mut rig, _kept, key) = rig_with_owned();
     for _ in 0..2 {
         assert!(!rig.engine.wants_turn());
         rig.engine.delete(key).unwrap();
@@ -531,13 +537,8 @@ fn a_time_given_for_one_event_starts_no_period_of_another() {
 /// As another thread deletes it while the loop sleeps: the kernel is told with the next turn.
 #[test]
 fn a_report_about_an_event_that_was_just_deleted_is_no_sign_of_a_duplicate() {
-    let mut rig = Rig::new();
-    let _keep_alive = rig.engine.keep_alive();
-    let source = rig.script.source().unwrap();
-    let (fd, interest) = (source.as_raw_fd(), Interest::READ);
-    let key = rig.insert(Target::Owned { fd, interest }, Persistence::Persistent);
-    rig.engine.add(key, None).unwrap();
-    rig.turn();
+    let (mut rig, kept, key) = rig_with_owned();
+    let fd = kept.1.as_raw_fd();
     rig.script.set(fd, Readiness::READ);
     rig.engine.begin_run(RunMode::UNTIL_EMPTY);
     for _ in 0..3 {
