@@ -11,6 +11,7 @@ use std::mem::offset_of;
 use libc::timeval;
 
 use crate::base::event_base;
+use crate::timers::{Place, Timer};
 
 pub(crate) const EV_TIMEOUT: c_short = 0x01;
 pub(crate) const EV_READ: c_short = 0x02;
@@ -67,14 +68,17 @@ pub struct event_callback {
 #[repr(C)]
 pub struct event {
     pub(crate) ev_evcallback: event_callback,
-    /// What `event_active` was given, as long as the event is active by it; libevent has the place in the heap here.
+    /// The event's deadline, and where it is noted; libevent has the place in the heap here.
+    pub(crate) timer: Timer,
+    pub(crate) ev_fd: c_int,
+    pub(crate) ev_base: Cell<*mut event_base>,
+    /// In what its deadline is noted, while it has one; from here on libevent has the links of descriptors and signals.
+    pub(crate) timer_in: Cell<Place>,
+    /// What `event_active` was given, as long as the event is active by it.
     pub(crate) by_hand: Cell<c_short>,
     /// How often `event_active` wants a signal event called, while it is active by it; else [`Self::NOT_BY_HAND`].
     pub(crate) calls: Cell<c_short>,
-    pub(crate) unused: [u32; 3],
-    pub(crate) ev_fd: c_int,
-    pub(crate) ev_base: Cell<*mut event_base>,
-    pub(crate) also_unused: [u64; 2],
+    pub(crate) unused: u64,
     /// The period of a persistent event.
     pub(crate) ev_period: Cell<timeval>,
     pub(crate) ev_events: c_short,
@@ -113,8 +117,10 @@ const _: () = {
     assert!(offset_of!(event_callback, evcb_closure) == 19);
     assert!(offset_of!(event_callback, evcb_function) == 24);
     assert!(offset_of!(event_callback, evcb_arg) == 32);
+    assert!(offset_of!(event, timer) == 40);
     assert!(offset_of!(event, ev_fd) == 56);
     assert!(offset_of!(event, ev_base) == 64);
+    assert!(offset_of!(event, timer_in) == 72);
     assert!(offset_of!(event, ev_period) == 88);
     assert!(offset_of!(event, ev_events) == 104);
     assert!(offset_of!(event, ev_res) == 106);

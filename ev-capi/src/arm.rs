@@ -8,7 +8,7 @@ use libc::timeval;
 
 use crate::abi::{
     CLOSURE_PERSIST, EV_CLOSED, EV_ET, EV_FINALIZE, EV_IO, EV_READ, EV_SIGNAL, EV_TIMEOUT, EV_WRITE, EVLIST_ACTIVE,
-    EVLIST_FINALIZING, event, event_callback,
+    EVLIST_FINALIZING, EVLIST_TIMEOUT, event, event_callback,
 };
 use crate::base::{Locked, State};
 use crate::debug;
@@ -87,14 +87,13 @@ impl State {
 
     /// What of `event_pending`'s bits apply to an event.
     fn pending(&self, event: &event) -> c_short {
-        let standing = key(event).and_then(|key| self.engine.standing(key).ok());
-        let Some(standing) = standing else { return 0 };
-        let mut bits = standing.active.map_or(0, |causes| self.result(event, causes));
+        let mut bits = if event.has(EVLIST_TIMEOUT) { EV_TIMEOUT } else { 0 };
+        let Some(standing) = key(event).and_then(|key| self.engine.standing(key).ok()) else {
+            return bits;
+        };
+        bits |= standing.active.map_or(0, |causes| self.result(event, causes));
         if standing.is_registered {
             bits |= event.ev_events & (EV_IO | EV_SIGNAL);
-        }
-        if standing.has_deadline {
-            bits |= EV_TIMEOUT;
         }
         bits
     }
@@ -233,6 +232,7 @@ impl State {
         if ptr::eq(self.current, &raw const event.ev_evcallback) {
             self.calls_left = 0;
         }
+        self.clear_deadline(event);
         let Some(key) = take_key(&event.ev_evcallback) else {
             return Ok(());
         };
@@ -289,13 +289,9 @@ pub unsafe extern "C" fn event_remove_timer(ev: *mut event) -> c_int {
         return -1;
     };
     debug::check_assigned(ev, "event_remove_timer");
-    if let Some(key) = key(event)
-        && base.engine.deadline(key).is_ok_and(|deadline| deadline.is_some())
-    {
-        let cleared = base.engine.clear_timeout(key);
-        debug_assert!(cleared.is_ok(), "the key is known");
+    if event.has(EVLIST_TIMEOUT) {
+        base.clear_deadline(event);
         event.ev_period.set(ZERO);
-        base.settle(event);
         base.wake_if_needed();
     }
     0

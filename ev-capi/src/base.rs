@@ -8,10 +8,11 @@
 //!
 //! Invariants:
 //! 1. No reference into the state is alive while a function of the program's runs.
-//! 2. An event has a key exactly while it is pending or active, and the engine's payload of that key is the event: what
-//!    the engine does not know it cannot touch. A finalizer that waits for its turn has a payload and no key. An event
-//!    that a program sets up again while it is pending, which libevent forbids, leaves the engine with a key that is not
-//!    the event's any more: it is passed over, and dropped when its turn comes.
+//! 2. An event has a key exactly while it waits for a descriptor or a signal or is active, and the engine's payload of that
+//!    key is the event; it is in `timers` exactly while it has a deadline. What neither knows is not touched. A finalizer
+//!    that waits for its turn has a payload and no key. An event that a program sets up again while it is pending, which
+//!    libevent forbids, leaves the engine with a key, and `timers` with a place, that are not the event's any more: they are
+//!    passed over, and dropped when their turn comes.
 //! 3. While `running` is set, `owner` is the thread inside `event_base_loop`.
 
 use std::cell::{Cell, UnsafeCell};
@@ -24,7 +25,7 @@ use std::time::Duration;
 use ev_core::backend::{AnyBackend, AnyWaiter};
 use ev_core::engine::Engine;
 use ev_core::thread::Waker;
-use ev_core::{Clock, Error, EventKey, KeepAlive, SameDuration, Time};
+use ev_core::{Clock, Error, EventKey, KeepAlive, Time};
 use libc::timeval;
 
 use crate::abi::{event, event_callback};
@@ -32,6 +33,7 @@ use crate::evthread::{self, Condition, Lock};
 use crate::log::{warn, warnx};
 use crate::once::Once;
 use crate::time::timeval_of;
+use crate::timers::Timers;
 use crate::watch::Watchers;
 
 /// What the engine knows an event or a deferred callback by.
@@ -106,8 +108,11 @@ pub(crate) struct State {
     /// How many threads wait for `current` to be over.
     waiting: usize,
     pub(crate) waker: Option<Arc<Waker>>,
-    /// The handles of common timeouts, in the order of their numbers, with what C was given for each.
-    pub(crate) common: Vec<(SameDuration, Box<timeval>)>,
+    /// The deadlines of all events.
+    pub(crate) timers: Timers,
+    /// What C was given for each common timeout, in the order of their numbers, which are those of `timers`' queues.
+    #[expect(clippy::vec_box, reason = "C keeps pointers to them")]
+    pub(crate) common: Vec<Box<timeval>>,
     /// Records of `event_base_once` that have not fired.
     pub(crate) once: Vec<*mut Once>,
     pub(crate) watchers: Watchers,
@@ -139,6 +144,7 @@ impl State {
             calls: 0,
             waiting: 0,
             waker: None,
+            timers: Timers::default(),
             common: Vec::new(),
             once: Vec::new(),
             watchers: Watchers::default(),
@@ -240,7 +246,7 @@ impl State {
         // The notifier never blocks, and a full one is a success.
         if self.engine.wants_turn() {
             let _ = waker.wake();
-        } else if let Some(deadline) = self.engine.next_wake() {
+        } else if let Some(deadline) = self.timers.next_wake() {
             let _ = waker.wake_before(deadline.as_nanos());
         }
     }

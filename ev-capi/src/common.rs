@@ -4,15 +4,11 @@
 //! tv_usec   31..28 mark 0x5 │ 27..20 number of the queue │ 19..0 microseconds
 //! ```
 
-use std::time::Duration;
-
-use ev_core::SameDuration;
 use libc::timeval;
 
 use crate::base::{Locked, State, event_base};
 use crate::log::warnx;
 use crate::mm;
-use crate::time::duration;
 
 const MICROSECONDS: i64 = 0x000f_ffff;
 const NUMBER: i64 = 0x0ff0_0000;
@@ -21,14 +17,14 @@ const MARKS: i64 = 0xf000_0000;
 const MARK: i64 = 0x5000_0000;
 const MOST: usize = 256;
 
-/// The queue that a `timeval` names, if it is one of this base's.
+/// The number of the queue that a `timeval` names, if it is one of this base's.
 #[inline]
-pub(crate) fn queue(base: &State, tv: &timeval) -> Option<SameDuration> {
+pub(crate) fn queue(base: &State, tv: &timeval) -> Option<u16> {
     if tv.tv_usec & MARKS != MARK {
         return None;
     }
     let number = (tv.tv_usec & NUMBER) >> NUMBER_SHIFT;
-    base.common.get(number as usize).map(|&(queue, _)| queue)
+    ((number as usize) < base.common.len()).then_some(number as u16)
 }
 
 /// The timeout of a `timeval` that names a queue.
@@ -64,7 +60,7 @@ pub unsafe extern "C" fn event_base_init_common_timeout(
         wanted.tv_usec %= 1_000_000;
     }
     let is_same = |known: &timeval| known.tv_sec == wanted.tv_sec && known.tv_usec & MICROSECONDS == wanted.tv_usec;
-    if let Some((_, known)) = base.common.iter().find(|(_, known)| is_same(known)) {
+    if let Some(known) = base.common.iter().find(|known| is_same(known)) {
         return &raw const **known;
     }
     let number = base.common.len();
@@ -78,7 +74,7 @@ pub unsafe extern "C" fn event_base_init_common_timeout(
         tv_sec: wanted.tv_sec,
         tv_usec: wanted.tv_usec | MARK | (number as i64) << NUMBER_SHIFT,
     };
-    base.add_common(duration(&wanted), marked).unwrap_or_else(|| {
+    base.add_common(marked).unwrap_or_else(|| {
         warnx!("event_base_init_common_timeout: out of memory");
         std::ptr::null()
     })
@@ -86,12 +82,12 @@ pub unsafe extern "C" fn event_base_init_common_timeout(
 
 impl State {
     /// `None`, with nothing changed that can be seen, if there is no memory for another one.
-    fn add_common(&mut self, duration: Duration, marked: timeval) -> Option<*const timeval> {
+    fn add_common(&mut self, marked: timeval) -> Option<*const timeval> {
         self.common.try_reserve(1).ok()?;
         let marked = mm::boxed(marked)?;
         let answer = &raw const *marked;
-        let queue = self.engine.same_duration(duration).ok()?;
-        self.common.push((queue, marked));
+        self.timers.add_queue().ok()?;
+        self.common.push(marked);
         Some(answer)
     }
 }

@@ -7,19 +7,19 @@ use std::ffi::{c_int, c_short, c_void};
 use std::mem;
 use std::ptr;
 
-use ev_core::engine::{Deadline, Taken};
-use ev_core::{Causes, EventKey, SameDuration};
+use ev_core::engine::Taken;
+use ev_core::{Causes, EventKey};
 
 use crate::abi::{
-    CLOSURE_EVENT_FINALIZE_FREE, CLOSURE_FINALIZE, CLOSURE_PERSIST, CLOSURE_SELF, CLOSURE_SIGNAL, EV_PERSIST,
-    EV_SIGNAL, EV_TIMEOUT, EVLIST_ACTIVE, EVLIST_FINALIZING, EVLIST_INSERTED, EventCallback, FinalizeCallback,
-    SelfCallback, event, event_callback,
+    CLOSURE_EVENT_FINALIZE_FREE, CLOSURE_FINALIZE, CLOSURE_PERSIST, CLOSURE_SELF, CLOSURE_SIGNAL, EV_IO, EV_PERSIST,
+    EV_SIGNAL, EV_TIMEOUT, EVLIST_ACTIVE, EVLIST_FINALIZING, EVLIST_INSERTED, EVLIST_TIMEOUT, EventCallback,
+    FinalizeCallback, SelfCallback, event, event_callback,
 };
 use crate::base::{Locked, State};
 use crate::event::event_at;
-use crate::known::{mark_idle, take_key};
+use crate::known::{Due, mark_idle, take_key};
 use crate::log::warnx;
-use crate::time::{duration, is_set, time_of};
+use crate::time::{duration, is_set, time_of, timeval_of};
 use crate::{common, debug, mm};
 
 /// What is called, with all that it is told.
@@ -104,18 +104,8 @@ impl Locked {
             calls => calls as u32,
         };
         event.ev_res.set(result);
-        if event.wants(EV_PERSIST) {
-            event.by_hand.set(0);
-            event.calls.set(event::NOT_BY_HAND);
-            if closure == CLOSURE_PERSIST && is_set(&event.ev_period.get()) {
-                self.add_again(event, result);
-                self.settle(event);
-            } else if event.has(EVLIST_INSERTED) && !causes.intersects(Causes::TIMEOUT | Causes::ERROR) {
-                // It waits for what it waited for: only a timeout or the kernel's refusal deletes it.
-                head.evcb_flags.set(head.evcb_flags.get() & !EVLIST_ACTIVE);
-            } else {
-                self.settle(event);
-            }
+        if event.wants(EV_PERSIST) && event.wants(EV_IO | EV_SIGNAL) {
+            self.keep(event, causes, result);
         } else {
             if event.wants(EV_SIGNAL) {
                 // To the engine it is persistent.
@@ -123,8 +113,13 @@ impl Locked {
             }
             take_key(head);
             mark_idle(event);
+            if !event.wants(EV_PERSIST) {
+                self.clear_deadline(event);
+            } else if is_set(&event.ev_period.get()) {
+                self.add_again(event, result);
+            }
         }
-        if head.key.get() == 0 {
+        if head.key.get() == 0 && !event.has(EVLIST_TIMEOUT) {
             debug::deleted(event);
         } else {
             debug::added(event);
@@ -135,6 +130,22 @@ impl Locked {
             result,
             arg: head.evcb_arg,
             times,
+        }
+    }
+
+    /// Has a persistent event wait again, or go on waiting, for its descriptor or signal.
+    fn keep(&mut self, event: &event, causes: Causes, result: c_short) {
+        event.by_hand.set(0);
+        event.calls.set(event::NOT_BY_HAND);
+        let head = &event.ev_evcallback;
+        if head.evcb_closure.get() == CLOSURE_PERSIST && is_set(&event.ev_period.get()) {
+            self.add_again(event, result);
+            self.settle(event);
+        } else if event.has(EVLIST_INSERTED) && !causes.intersects(Causes::TIMEOUT | Causes::ERROR) {
+            // It waits for what it waited for: only a timeout or the kernel's refusal deletes it.
+            head.evcb_flags.set(head.evcb_flags.get() & !EVLIST_ACTIVE);
+        } else {
+            self.settle(event);
         }
     }
 
@@ -214,7 +225,7 @@ impl State {
     fn add_again(&mut self, event: &event, result: c_short) {
         let (period, now) = (event.ev_period.get(), self.now());
         let queue = common::queue(self, &period);
-        let timeout = queue.map_or_else(|| duration(&period), SameDuration::timeout);
+        let timeout = duration(&queue.map_or(period, |_| common::unmarked(&period)));
         let mut from = if result & EV_TIMEOUT == 0 {
             now
         } else {
@@ -223,12 +234,10 @@ impl State {
         if from + timeout < now {
             from = now;
         }
-        let deadline = match queue {
-            Some(queue) => Deadline::In { now: from, queue },
-            None if from == now => Deadline::After { now, timeout },
-            None => Deadline::At(from + timeout),
-        };
-        if let Err(error) = self.add(event, Some(&deadline.into())) {
+        let deadline = from + timeout;
+        let time = timeval_of(deadline);
+        let due = Due { deadline, queue, time };
+        if let Err(error) = self.add_due(event, &due) {
             warnx!("event_base_loop: a persistent event is not added again: {error}");
         }
     }

@@ -14,6 +14,7 @@ pub(crate) use crate::arm::{event_add, event_del, event_del_noblock};
 use crate::base::{Locked, event_base};
 use crate::known::key;
 use crate::log::warnx;
+use crate::timers::{Place, Timer};
 use crate::{compat, debug, mm};
 
 pub(crate) const ZERO: timeval = timeval { tv_sec: 0, tv_usec: 0 };
@@ -81,12 +82,13 @@ pub unsafe extern "C" fn event_assign(
             evcb_function: Cell::new(callback.map_or(ptr::null_mut(), |callback| callback as *mut c_void)),
             evcb_arg: arg,
         },
-        by_hand: Cell::new(0),
-        calls: Cell::new(event::NOT_BY_HAND),
-        unused: [0; 3],
+        timer: Timer::new(),
         ev_fd: fd,
         ev_base: Cell::new(base),
-        also_unused: [0; 2],
+        timer_in: Cell::new(Place::Heap),
+        by_hand: Cell::new(0),
+        calls: Cell::new(event::NOT_BY_HAND),
+        unused: 0,
         ev_period: Cell::new(ZERO),
         ev_events: events,
         ev_res: Cell::new(0),

@@ -28,8 +28,12 @@ impl State {
         if ptr::eq(self.current, callback) {
             self.calls_left = 0;
         }
+        if flags.get() & EVLIST_TIMEOUT != 0 {
+            // SAFETY: only events have deadlines, and the head of an event is its first field.
+            self.clear_deadline(unsafe { event_at(ptr::from_ref(callback).cast()) });
+        }
         callback.key.set(0);
-        flags.set(flags.get() & !(EVLIST_INSERTED | EVLIST_TIMEOUT) | EVLIST_ACTIVE | EVLIST_FINALIZING);
+        flags.set(flags.get() & !EVLIST_INSERTED | EVLIST_ACTIVE | EVLIST_FINALIZING);
         Ok(())
     }
 }

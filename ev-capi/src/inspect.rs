@@ -6,10 +6,11 @@ use std::num::NonZeroU8;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use ev_core::{EventKey, backend};
+use ev_core::backend;
 
 use crate::abi::{
-    EV_CLOSED, EV_ET, EV_IO, EV_PERSIST, EV_READ, EV_SIGNAL, EV_TIMEOUT, EV_WRITE, EVLIST_INIT, event, event_callback,
+    EV_CLOSED, EV_ET, EV_IO, EV_PERSIST, EV_READ, EV_SIGNAL, EV_TIMEOUT, EV_WRITE, EVLIST_INIT, EVLIST_INSERTED,
+    EVLIST_TIMEOUT, event, event_callback,
 };
 use crate::base::{Locked, State, event_base};
 use crate::config::feature_bits;
@@ -107,6 +108,14 @@ pub unsafe extern "C" fn event_base_priority_init(base: *mut event_base, priorit
     let Some(priorities) = u8::try_from(priorities).ok().and_then(NonZeroU8::new) else {
         return -1;
     };
+    let events = base.timers.events();
+    // SAFETY: an event that has a deadline is alive (invariant 2 of `base`).
+    let mut asked = events
+        .iter()
+        .map(|event| unsafe { event.as_ref() }.ev_evcallback.evcb_pri.get());
+    if asked.any(|priority| priority >= priorities.get()) {
+        return -1;
+    }
     base.engine.set_priorities(priorities).map_or(-1, |()| 0)
 }
 
@@ -190,25 +199,41 @@ pub unsafe extern "C" fn event_base_get_running_event(base: *mut event_base) -> 
 }
 
 impl State {
-    /// The events that are pending or active, in libevent's order as far as that is defined.
+    /// The events that are pending or active, in libevent's order as far as that is defined: those that wait for a descriptor
+    /// or a signal, those that wait for a deadline only, and those that are active only.
     fn events(&self) -> Vec<*const event> {
         let callbacks = self.engine.keys_by_place().filter_map(|key| self.callback_of(key));
         // SAFETY: what the engine knows is alive (invariant 2).
-        let is_event = |&callback: &*const event_callback| unsafe { &*callback }.evcb_flags.get() & EVLIST_INIT != 0;
-        callbacks.filter(is_event).map(<*const event_callback>::cast).collect()
+        let flags = |callback: *const event_callback| unsafe { &*callback }.evcb_flags.get();
+        let known: Vec<_> = callbacks
+            .filter(|&callback| flags(callback) & EVLIST_INIT != 0)
+            .collect();
+        let is_registered = |callback: &*const event_callback| flags(*callback) & EVLIST_INSERTED != 0;
+        let (registered, active): (Vec<_>, Vec<_>) = known.into_iter().partition(is_registered);
+        let timed = self
+            .timers
+            .events()
+            .into_iter()
+            .map(|event| event.as_ptr().cast_const().cast());
+        let timed_only = timed.filter(|callback| !is_registered(callback));
+        let active_only = active
+            .into_iter()
+            .filter(|&callback| flags(callback) & EVLIST_TIMEOUT == 0);
+        let events = registered.into_iter().chain(timed_only).chain(active_only);
+        events.map(<*const event_callback>::cast).collect()
     }
 
     /// The line about a pending event.
     fn describe_pending(&self, event: &event) -> Option<String> {
-        let key = key(event)?;
-        let deadline = self.engine.deadline(key).ok()?;
-        if deadline.is_none() && !self.engine.is_registered(key).ok()? {
+        let has_deadline = event.has(EVLIST_TIMEOUT);
+        let is_registered = key(event).is_some_and(|key| self.engine.is_registered(key).is_ok_and(|is| is));
+        if !has_deadline && !is_registered {
             return None;
         }
         let mut line = opening(event);
         line.push(']');
         line.push_str(&words(event.ev_events, &WANTED));
-        if deadline.is_some() {
+        if has_deadline {
             let time = self.time_of_day(time_of(&event.ev_timeout.get()));
             // Writing to a string does not fail.
             let _ = write!(line, " Timeout={}.{:06}", time.tv_sec, time.tv_usec);
@@ -326,27 +351,30 @@ pub unsafe extern "C" fn event_base_active_by_fd(base: *mut event_base, fd: c_in
     // SAFETY: the caller promises that it is alive.
     let mut base = unsafe { Locked::new(base) };
     let by_timeout = events & EV_TIMEOUT != 0;
-    let keys: Vec<EventKey> = if by_timeout {
-        let has_deadline = |&key: &_| base.engine.deadline(key).is_ok_and(|deadline| deadline.is_some());
-        base.engine.keys_by_place().filter(has_deadline).collect()
+    let found: Vec<*const event> = if by_timeout {
+        base.timers
+            .events()
+            .into_iter()
+            .map(|event| event.as_ptr().cast_const())
+            .collect()
     } else {
-        base.engine.keys_on(fd).collect()
+        let callbacks = base.engine.keys_on(fd).filter_map(|key| base.callback_of(key));
+        // Only events have descriptors.
+        callbacks.map(<*const event_callback>::cast).collect()
     };
-    for key in keys {
-        let Some(callback) = base.callback_of(key) else {
-            continue;
-        };
-        // SAFETY: what the engine knows is alive (invariant 2), and only events have descriptors or deadlines.
-        let event = unsafe { event_at(callback.cast()) };
+    for event in found {
+        // SAFETY: what the engine and `timers` know is alive (invariant 2).
+        let event = unsafe { event_at(event) };
         let result = if by_timeout {
             EV_TIMEOUT
         } else {
             event.ev_events & events & EV_IO
         };
-        if event.ev_fd == fd && result != 0 {
-            // The engine knows it, so that nothing is needed that there might not be.
-            let activated = base.activate(event, result, 1);
-            debug_assert!(activated.is_ok(), "the key is known");
+        if event.ev_fd == fd
+            && result != 0
+            && let Err(error) = base.activate(event, result, 1)
+        {
+            Locked::refuse("event_base_active_by_fd", error);
         }
     }
     base.wake_if_needed();

@@ -2,8 +2,8 @@
 
 use std::ffi::c_short;
 
-use ev_core::engine::{Deadline, Spec, Standing, Target};
-use ev_core::{Causes, Error, EventKey, Features, Interest, Mode, Persistence};
+use ev_core::engine::{Spec, Standing, Target};
+use ev_core::{Causes, Error, EventKey, Features, Interest, Mode, Persistence, Time};
 use libc::timeval;
 
 use crate::abi::{
@@ -12,6 +12,7 @@ use crate::abi::{
 };
 use crate::base::{Callback, State};
 use crate::common;
+use crate::log::warnx;
 use crate::time::{duration, is_normal, sum, timeval_of};
 
 /// The engine's key of an event or a deferred callback, if the engine knows it.
@@ -26,18 +27,13 @@ fn last_key(callback: &event_callback) -> Option<EventKey> {
     EventKey::from_bits(callback.last_key.get())
 }
 
-/// When an event times out: for the engine, and as its structure tells.
+/// When an event times out: for the loop, and as its structure tells.
 #[derive(Debug)]
 pub(crate) struct Due {
-    pub(crate) deadline: Deadline,
+    pub(crate) deadline: Time,
+    /// The queue of a common timeout.
+    pub(crate) queue: Option<u16>,
     pub(crate) time: timeval,
-}
-
-impl From<Deadline> for Due {
-    fn from(deadline: Deadline) -> Self {
-        let time = timeval_of(deadline.time());
-        Self { deadline, time }
-    }
 }
 
 impl State {
@@ -53,21 +49,25 @@ impl State {
         spec
     }
 
-    /// Makes an event active that is neither pending nor active.
+    /// Makes an event active that the engine does not know.
+    #[expect(clippy::inline_always, reason = "a timer's expiry is little more than this")]
+    #[inline(always)]
     pub(crate) fn activate_idle(&mut self, event: &event, causes: Causes) -> Result<(), Error> {
         let callback = &event.ev_evcallback;
         if event.wants(EV_IO | EV_SIGNAL) {
-            let spec = self.spec(event);
-            let key = self.introduce(callback, &spec)?;
-            return self.engine.activate(key, causes);
+            return self.activate_unregistered(event, causes);
         }
-        let last = last_key(callback);
-        let (persistence, priority) = (persistence(event), callback.evcb_pri.get());
-        let key = self
-            .engine
-            .enter_active(last, persistence, priority, Callback::new(callback), causes)?;
+        let priority = callback.evcb_pri.get();
+        let key = self.engine.enter_active(priority, Callback::new(callback), causes)?;
         callback.key.set(key.to_bits());
         Ok(())
+    }
+
+    #[inline(never)]
+    fn activate_unregistered(&mut self, event: &event, causes: Causes) -> Result<(), Error> {
+        let spec = self.spec(event);
+        let key = self.introduce(&event.ev_evcallback, &spec)?;
+        self.engine.activate(key, causes)
     }
 
     /// Makes an event or a deferred callback known to the engine.
@@ -78,15 +78,15 @@ impl State {
         Ok(key)
     }
 
-    /// Lets the engine forget an event that is neither pending nor active any more, and has the event's flags tell what it
+    /// Lets the engine forget an event that is neither registered nor active any more, and has the event's flags tell what it
     /// is now.
     pub(crate) fn settle(&mut self, event: &event) {
         let Some(key) = key(event) else { return };
         let Ok(standing) = self.engine.standing(key) else {
             return mark_idle(event);
         };
-        let lists = note_standing(event, standing);
-        if lists == 0 {
+        note_standing(event, standing);
+        if !standing.is_registered && standing.active.is_none() {
             let _ = self.drop_key(&event.ev_evcallback);
         }
     }
@@ -105,104 +105,81 @@ impl State {
     #[inline(always)]
     pub(crate) fn add_for(&mut self, event: &event, tv: Option<&timeval>) -> Result<(), Error> {
         let Some(tv) = tv else {
-            return self.add(event, None);
+            return self.register(event);
         };
-        if event.wants(EV_IO | EV_SIGNAL) {
-            return self.add_due(event, tv);
-        }
         let due = self.due(tv);
-        match key(event) {
-            None => self.add_timer(event, due.deadline)?,
-            Some(key) => self.renew_timer(event, key, due.deadline)?,
+        if event.wants(EV_IO | EV_SIGNAL) || event.ev_evcallback.key.get() != 0 {
+            return self.add_due(event, &due);
         }
+        self.set_deadline(event, &due)
+    }
+
+    /// Adds an event with a timeout.
+    #[inline(never)]
+    pub(crate) fn add_due(&mut self, event: &event, due: &Due) -> Result<(), Error> {
+        let reserved = self.timers.try_reserve(event, due.deadline, due.queue);
+        reserved.map_err(|_| Error::OutOfMemory)?;
+        self.register(event)?;
+        if let Some(key) = key(event) {
+            // A new deadline takes the activation by the old one back.
+            let withdrawn = self.engine.withdraw_timeout(key);
+            debug_assert!(withdrawn.is_ok(), "the key is known");
+            event.by_hand.set(event.by_hand.get() & !EV_TIMEOUT);
+            self.settle(event);
+        }
+        self.set_deadline(event, due)
+    }
+
+    #[inline]
+    fn set_deadline(&mut self, event: &event, due: &Due) -> Result<(), Error> {
+        let set = self.timers.try_set(event, due.deadline, due.queue);
+        set.map_err(|_| Error::OutOfMemory)?;
         event.ev_timeout.set(due.time);
+        self.engine.set_external_deadlines(self.timers.len());
         Ok(())
     }
 
-    #[inline(never)]
-    fn add_due(&mut self, event: &event, tv: &timeval) -> Result<(), Error> {
-        let due = self.due(tv);
-        self.add(event, Some(&due))
+    /// Takes an event's deadline away, if it has one.
+    #[inline]
+    pub(crate) fn clear_deadline(&mut self, event: &event) {
+        if event.has(EVLIST_TIMEOUT) {
+            self.cancel_deadline(event);
+        }
     }
 
-    /// Adds an event, with a timeout if it is given one.
     #[inline(never)]
-    pub(crate) fn add(&mut self, event: &event, due: Option<&Due>) -> Result<(), Error> {
-        let deadline = due.map(|due| due.deadline);
-        let has_target = event.wants(EV_IO | EV_SIGNAL);
-        if !has_target && deadline.is_none() {
+    fn cancel_deadline(&mut self, event: &event) {
+        self.timers.cancel(event);
+        self.engine.set_external_deadlines(self.timers.len());
+    }
+
+    /// Has an event wait for its descriptor or signal, if it is for one.
+    #[inline(never)]
+    fn register(&mut self, event: &event) -> Result<(), Error> {
+        if !event.wants(EV_IO | EV_SIGNAL) {
             return Ok(());
         }
-        match (key(event), deadline) {
-            (None, _) => self.add_idle(event, deadline)?,
-            (Some(key), Some(deadline)) if !has_target => self.renew_timer(event, key, deadline)?,
-            (Some(key), _) => self.add_known(event, key, deadline)?,
+        let Some(key) = key(event) else {
+            return self.register_idle(event);
+        };
+        let standing = self.engine.standing(key)?;
+        // Libevent's rule: an event that is active and waits no more is not put back on its descriptor.
+        if standing.is_registered || standing.active.is_some() {
+            return Ok(());
         }
-        if let Some(due) = due {
-            event.ev_timeout.set(due.time);
-        }
-        Ok(())
+        let added = self.engine.add(key, None);
+        self.settle(event);
+        added
     }
 
-    /// Adds an event that is neither pending nor active and waits for a time only.
-    #[expect(clippy::inline_always, reason = "as `add_for`")]
-    #[inline(always)]
-    fn add_timer(&mut self, event: &event, deadline: Deadline) -> Result<(), Error> {
-        let callback = &event.ev_evcallback;
-        let last = last_key(callback);
-        let (persistence, priority) = (persistence(event), callback.evcb_pri.get());
-        let key = self
-            .engine
-            .enter_timer(last, persistence, priority, Callback::new(callback), deadline)?;
-        callback.key.set(key.to_bits());
-        set_lists(event, EVLIST_TIMEOUT);
-        Ok(())
-    }
-
-    /// Gives an event that is pending or active another deadline.
-    #[inline(never)]
-    fn renew_timer(&mut self, event: &event, key: EventKey, deadline: Deadline) -> Result<(), Error> {
-        let standing = self.engine.renew(key, deadline)?;
-        // A new deadline takes the activation by the old one back.
-        event.by_hand.set(event.by_hand.get() & !EV_TIMEOUT);
-        note_standing(event, standing);
-        Ok(())
-    }
-
-    /// Adds an event that is neither pending nor active.
-    fn add_idle(&mut self, event: &event, deadline: Option<Deadline>) -> Result<(), Error> {
+    fn register_idle(&mut self, event: &event) -> Result<(), Error> {
         let callback = &event.ev_evcallback;
         let last = last_key(callback);
         let spec = self.spec(event);
-        let key = self
-            .engine
-            .enter_added(last, &spec, Callback::new(callback), deadline)?;
+        let key = self.engine.enter_added(last, &spec, Callback::new(callback))?;
         callback.key.set(key.to_bits());
-        let mut lists = 0;
-        if spec.target != Target::None {
-            lists |= EVLIST_INSERTED;
-        }
-        if deadline.is_some() {
-            lists |= EVLIST_TIMEOUT;
-        }
-        set_lists(event, lists);
+        set_lists(event, EVLIST_INSERTED);
         Ok(())
-    }
-
-    /// Adds an event that is pending or active and waits for a descriptor or signal.
-    fn add_known(&mut self, event: &event, key: EventKey, deadline: Option<Deadline>) -> Result<(), Error> {
-        let standing = self.engine.standing(key)?;
-        // Libevent's rule: an event that is active and waits no more is not put back on its descriptor.
-        let registers = !standing.is_registered && standing.active.is_none();
-        match deadline {
-            _ if registers => {
-                let added = self.engine.add(key, deadline);
-                self.settle(event);
-                added
-            }
-            Some(deadline) => self.renew_timer(event, key, deadline),
-            None => Ok(()),
-        }
     }
 
     /// When an event times out that is added with this timeout now.
@@ -210,26 +187,62 @@ impl State {
     #[inline(always)]
     fn due(&self, tv: &timeval) -> Due {
         let now = self.now();
-        let (deadline, tv) = if let Some(queue) = common::queue(self, tv) {
-            (Deadline::In { now, queue }, common::unmarked(tv))
-        } else {
-            let timeout = duration(tv);
-            (Deadline::After { now, timeout }, *tv)
-        };
+        let queue = common::queue(self, tv);
+        let tv = queue.map_or(*tv, |_| common::unmarked(tv));
+        let deadline = now.saturating_add(duration(&tv));
         let time = if is_normal(&tv) {
             sum(&self.timeval_of_now(now), &tv)
         } else {
-            timeval_of(deadline.time())
+            timeval_of(deadline)
         };
-        Due { deadline, time }
+        Due { deadline, queue, time }
+    }
+
+    /// Makes the events active whose deadlines are not after `now`, which deletes them.
+    pub(crate) fn expire(&mut self, now: Time) {
+        while let Some(event) = self.timers.pop_due(now) {
+            self.engine.set_external_deadlines(self.timers.len());
+            // SAFETY: an event that has a deadline is alive (invariant 2 of `base`).
+            let event = unsafe { event.as_ref() };
+            if let Err(error) = self.time_out(event) {
+                self.check_priority(&event.ev_evcallback);
+                warnx!("event_base_loop: a timeout waits for memory: {error}");
+                self.timers.put_back(event);
+                self.engine.set_external_deadlines(self.timers.len());
+                return;
+            }
+        }
+    }
+
+    #[inline]
+    fn time_out(&mut self, event: &event) -> Result<(), Error> {
+        match key(event) {
+            None => self.activate_idle(event, Causes::TIMEOUT)?,
+            Some(key) => self.time_out_known(event, key),
+        }
+        let flags = &event.ev_evcallback.evcb_flags;
+        flags.set(flags.get() | EVLIST_ACTIVE);
+        Ok(())
+    }
+
+    /// Whichever comes first deletes an event, its readiness or its deadline; with both in one turn it hears of both.
+    #[inline(never)]
+    fn time_out_known(&mut self, event: &event, key: EventKey) {
+        let is_active = self.engine.causes(key).is_ok_and(|causes| causes.is_some());
+        if !is_active {
+            // A backend that refuses to forget the descriptor reports it as stale later, which is harmless.
+            let _ = self.engine.delete(key);
+            set_lists(event, 0);
+        }
+        let activated = self.engine.activate(key, Causes::TIMEOUT);
+        debug_assert!(activated.is_ok(), "the key is known");
     }
 }
 
-/// Signal events and persistent ones stay added until they are deleted or their timeout comes: C's rules for what follows
-/// are not the engine's.
+/// Signal events stay added until they are deleted, as persistent ones do: C's rules for what follows are not the engine's.
 fn persistence(event: &event) -> Persistence {
     if event.wants(EV_PERSIST | EV_SIGNAL) {
-        Persistence::UntilDue
+        Persistence::Persistent
     } else {
         Persistence::Once
     }
@@ -258,19 +271,17 @@ fn target(event: &event, features: Features) -> Target {
     Target::Raw { fd, interest }
 }
 
+/// Has an event's flags tell where it is, but for its deadline, of which `timers` has them tell.
 fn set_lists(event: &event, lists: c_short) {
     let flags = &event.ev_evcallback.evcb_flags;
-    flags.set(flags.get() & !(EVLIST_INSERTED | EVLIST_TIMEOUT | EVLIST_ACTIVE) | lists);
+    flags.set(flags.get() & !(EVLIST_INSERTED | EVLIST_ACTIVE) | lists);
 }
 
-/// Has an event's flags tell what may happen to it next.
-fn note_standing(event: &event, standing: Standing) -> c_short {
+/// Has an event's flags tell what the engine may do with it next.
+fn note_standing(event: &event, standing: Standing) {
     let mut lists = 0;
     if standing.is_registered {
         lists |= EVLIST_INSERTED;
-    }
-    if standing.has_deadline {
-        lists |= EVLIST_TIMEOUT;
     }
     if standing.active.is_some() {
         lists |= EVLIST_ACTIVE;
@@ -278,7 +289,6 @@ fn note_standing(event: &event, standing: Standing) -> c_short {
         forget_hand(event);
     }
     set_lists(event, lists);
-    lists
 }
 
 /// Takes its key from an event or a deferred callback that the engine does not know any more, or shall not.
@@ -291,7 +301,7 @@ pub(crate) fn take_key(callback: &event_callback) -> Option<EventKey> {
     EventKey::from_bits(key)
 }
 
-/// Has an event's flags tell that it is neither pending nor active.
+/// Has an event's flags tell that it is neither registered nor active.
 #[inline]
 pub(crate) fn mark_idle(event: &event) {
     set_lists(event, 0);

@@ -56,6 +56,7 @@ mod mm;
 mod once;
 mod run;
 mod time;
+mod timers;
 mod variadic;
 mod version;
 mod watch;

@@ -149,6 +149,11 @@ const BATCH: usize = 1024;
 impl State {
     /// Lets all events and deferred callbacks be neither pending nor active, but for finalizers.
     pub(crate) fn forget_events(&mut self) {
+        while let Some(event) = self.timers.pop_due(Time::MAX) {
+            // SAFETY: an event that has a deadline is alive (invariant 2 of `base`).
+            unsafe { self.cancel(event.as_ptr().cast()) };
+        }
+        self.engine.set_external_deadlines(0);
         while !self.engine.is_empty() {
             for key in self.some_keys().into_iter().flatten() {
                 match self.callback_of(key) {

@@ -83,14 +83,14 @@ pub unsafe extern "C" fn event_base_dispatch(base: *mut event_base) -> c_int {
 impl Locked {
     fn turns(&mut self) -> io::Result<Outcome> {
         loop {
-            let now = if self.engine.has_deadlines() {
-                self.read_clock()
-            } else {
-                Time::ZERO
-            };
+            let wake = self.timers.next_wake();
+            let now = wake.map_or(Time::ZERO, |_| self.read_clock());
             let timeout = match self.with_waiter(|base, waiter| base.engine.begin_turn(now, Held::Nothing, waiter))? {
                 Step::Leave(outcome) => return Ok(outcome),
-                Step::Wait(timeout) => timeout.map(|timeout| self.lengthen(timeout)),
+                Step::Wait(timeout) => {
+                    let until_due = wake.map(|wake| wake.saturating_duration_since(now));
+                    timeout.or(until_due).map(|timeout| self.lengthen(timeout))
+                }
             };
             let now = self.prepare(now, timeout)?;
             self.clear_time_cache();
@@ -100,9 +100,9 @@ impl Locked {
             if !self.watchers.is_empty() {
                 self.run_watchers(Phase::Check);
             }
-            if self.engine.has_deadlines() {
+            if !self.timers.is_empty() {
                 let now = self.now();
-                self.engine.expire(now);
+                self.expire(now);
             }
             self.dispatch();
             if let Some(outcome) = self.engine.end_turn() {

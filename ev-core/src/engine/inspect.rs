@@ -77,11 +77,17 @@ impl<B: Backend, P> Engine<B, P> {
         Counts {
             events: self.len(),
             registrations: self.inserted,
-            deadlines: self.timers.len(),
+            deadlines: self.deadlines(),
             active,
-            memberships: self.inserted + self.timers.len() + active,
+            memberships: self.inserted + self.deadlines() + active,
             holds: self.holds.now(),
         }
+    }
+
+    /// The deadlines there are, the driver's included.
+    #[inline]
+    pub(super) fn deadlines(&self) -> usize {
+        self.timers.len() + self.external_deadlines
     }
 
     /// The most there was of each since the last [`reset_maxima`](Self::reset_maxima).
@@ -111,24 +117,17 @@ impl<B: Backend, P> Engine<B, P> {
         self.maxima.events = self.maxima.events.max(self.len());
     }
 
-    /// To be called where registrations or deadlines may have.
-    #[inline]
-    pub(super) fn note_added(&mut self) {
-        self.note_registrations();
-        self.note_deadlines();
-    }
-
-    /// To be called where registrations may have, and deadlines may not.
+    /// To be called where registrations may have.
     #[inline]
     pub(super) fn note_registrations(&mut self) {
         self.maxima.registrations = self.maxima.registrations.max(self.inserted);
         self.note_memberships();
     }
 
-    /// To be called where deadlines may have, and registrations may not.
+    /// To be called where deadlines may have.
     #[inline]
     pub(super) fn note_deadlines(&mut self) {
-        self.maxima.deadlines = self.maxima.deadlines.max(self.timers.len());
+        self.maxima.deadlines = self.maxima.deadlines.max(self.deadlines());
         self.note_memberships();
     }
 
@@ -141,7 +140,7 @@ impl<B: Backend, P> Engine<B, P> {
 
     #[inline]
     fn note_memberships(&mut self) {
-        let memberships = self.inserted + self.timers.len() + self.active.len();
+        let memberships = self.inserted + self.deadlines() + self.active.len();
         self.maxima.memberships = self.maxima.memberships.max(memberships);
     }
 

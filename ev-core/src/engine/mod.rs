@@ -100,6 +100,8 @@ pub struct Engine<B: Backend, P> {
     #[cfg(feature = "signals")]
     signals: signals::Signals,
     timers: Timers,
+    /// The number of deadlines that the driver keeps.
+    external_deadlines: usize,
     /// The remembered timeout of each event in nanoseconds, for events with `Flags::TIMEOUT`; as long as the largest
     /// index among them.
     timeouts: Vec<u64>,
@@ -150,6 +152,7 @@ impl<B: Backend, P> Engine<B, P> {
             #[cfg(feature = "signals")]
             signals: signals::Signals::default(),
             timers: Timers::new(),
+            external_deadlines: 0,
             timeouts: Vec::new(),
             active: ActiveQueues::new(priorities.get()),
             #[cfg(feature = "threads")]
@@ -231,7 +234,7 @@ impl<B: Backend, P> Engine<B, P> {
 
     /// Whether no event is added, none is active, and nobody holds the loop: nothing can happen any more by itself.
     pub fn is_idle(&self) -> bool {
-        self.inserted == 0 && self.timers.is_empty() && self.active.is_empty() && self.holds.is_empty()
+        self.inserted == 0 && self.deadlines() == 0 && self.active.is_empty() && self.holds.is_empty()
     }
 
     /// Keeps the engine from being [idle](Self::is_idle) for as long as the answer exists.
@@ -359,7 +362,7 @@ impl<B: Backend, P> fmt::Debug for Engine<B, P> {
             .field("backend", &self.backend.name())
             .field("events", &self.len())
             .field("inserted", &self.inserted)
-            .field("deadlines", &self.timers.len())
+            .field("deadlines", &self.deadlines())
             .field("active", &self.active.len())
             .finish_non_exhaustive()
     }

@@ -1,7 +1,7 @@
 //! The events themselves: a slab of slots, named by index and generation.
 //!
-//! The slot of an event that was removed is used next, while its memory is at hand. That of an event that has only left
-//! for a while (`Flags::TRANSIENT`) is parked: as long as nobody has needed it, the event finds it by its old key. So a
+//! The slot of an event that was removed is used next, while its memory is at hand. That of an event with a descriptor or a
+//! signal that has only left for a while (`Flags::TRANSIENT`) is parked: as long as nobody has needed it, the event finds it by its old key. So a
 //! thousand events that come and go in any order stay where they are. When the number of slots would have to grow, and
 //! more of them are parked than in use, a parked one is taken instead: the next that a hand comes upon, which goes around
 //! over all slots. So looking for them costs little for each, no event is robbed twice in a round, and there are always fewer
@@ -204,7 +204,7 @@ impl<P> Slots<P> {
         self.occupied -= 1;
         let slot = &mut self.entries[index as usize];
         let payload = slot.payload.take();
-        let parks = slot.flags.contains(Flags::TRANSIENT);
+        let parks = slot.flags.contains(Flags::TRANSIENT) && slot.flags.intersects(Flags::IO | Flags::SIGNAL);
         slot.flags = Flags::empty();
         // A slot whose generations are used up stays vacant for ever.
         let Some(next) = slot.generation.checked_add(1) else {
@@ -322,7 +322,7 @@ mod tests {
 
     fn return_to_last(slots: &mut Slots<&'static str>, last: Option<EventKey>) -> EventKey {
         let index = slots.reserve_last(last).unwrap();
-        fill(slots, index, Flags::TRANSIENT, "transient")
+        fill(slots, index, Flags::TRANSIENT | Flags::IO, "transient")
     }
 
     #[test]

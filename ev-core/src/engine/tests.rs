@@ -368,26 +368,27 @@ fn an_event_until_due_stays_until_its_deadline() {
     assert!(!rig.engine.is_pending(key).unwrap());
 }
 
-/// A transient event that waits for a deadline.
-fn enter(rig: &mut Rig, last: Option<EventKey>, persistence: Persistence) -> EventKey {
-    let (spec, deadline) = (Spec::new(Target::None, persistence), rig.after(PERIOD));
-    rig.engine.enter_added(last, &spec, "payload", Some(deadline)).unwrap()
+/// A transient event that is active.
+fn enter(rig: &mut Rig) -> EventKey {
+    rig.engine.enter_active(0, "payload", Causes::TIMEOUT).unwrap()
 }
 
 #[test]
-fn a_transient_event_that_fires_has_left_when_it_is_called() {
+fn a_transient_event_has_left_when_it_is_called() {
     let mut rig = Rig::new();
-    let key = enter(&mut rig, None, Persistence::Once);
+    let key = enter(&mut rig);
     let standing = rig.engine.standing(key).unwrap();
-    assert!(standing.has_deadline && !standing.is_registered && standing.active.is_none());
-    rig.script.clock().advance(PERIOD);
+    assert_eq!(
+        (standing.is_registered, standing.active),
+        (false, Some(Causes::TIMEOUT))
+    );
     rig.begin_turn();
     let taken = rig.engine.next_active().unwrap();
     assert_eq!(taken.fired.key(), key);
     assert!(rig.engine.is_empty() && rig.engine.running().is_none());
     assert!(matches!(rig.engine.standing(key), Err(Error::Stale)));
     // Another event takes the place before the driver is done with this one.
-    let other = enter(&mut rig, None, Persistence::Once);
+    let other = enter(&mut rig);
     assert_eq!(rig.engine.finish(key, taken.payload), Some("payload"));
     assert!(rig.engine.contains(other));
     assert_ne!(other, key);
@@ -396,27 +397,61 @@ fn a_transient_event_that_fires_has_left_when_it_is_called() {
 #[test]
 fn a_transient_event_that_stays_is_handed_out_and_taken_back() {
     let mut rig = Rig::new();
-    let key = enter(&mut rig, None, Persistence::UntilDue);
-    rig.script.clock().advance(PERIOD);
-    assert_eq!(rig.turn(), [(key, Causes::TIMEOUT)]);
+    let source = rig.script.source().unwrap();
+    let spec = Spec::new(readable(source.as_raw_fd()), Persistence::Persistent);
+    let key = rig.engine.enter_added(None, &spec, "payload").unwrap();
+    rig.script.set(source.as_raw_fd(), Readiness::READ);
+    assert_eq!(rig.turn(), [(key, Causes::READ)]);
     let standing = rig.engine.standing(key).unwrap();
-    assert!(!standing.has_deadline && standing.active.is_none());
-    assert_eq!(rig.engine.timeout(key).unwrap(), None, "a deadline is no period");
+    assert!(standing.is_registered && standing.active.is_none());
     rig.engine.leave(key).unwrap();
     assert!(matches!(rig.engine.leave(key), Err(Error::Stale)));
-    assert!(!rig.engine.has_deadlines());
+    assert!(rig.engine.is_idle());
+}
+
+#[test]
+fn a_timeout_that_is_withdrawn_leaves_other_causes() {
+    let mut rig = Rig::new();
+    let [only, also] = [(); 2].map(|()| enter(&mut rig));
+    rig.engine.activate(also, Causes::READ).unwrap();
+    for key in [only, also] {
+        rig.engine.withdraw_timeout(key).unwrap();
+    }
+    assert_eq!(rig.engine.causes(only).unwrap(), None);
+    assert_eq!(rig.turn(), [(also, Causes::READ)]);
+    assert!(matches!(rig.engine.withdraw_timeout(also), Err(Error::Stale)));
+}
+
+#[test]
+fn deadlines_of_the_drivers_keep_the_engine_going_and_count() {
+    let mut rig = Rig::new();
+    assert!(rig.engine.is_idle());
+    rig.engine.set_external_deadlines(3);
+    rig.engine.set_external_deadlines(1);
+    assert!(!rig.engine.is_idle());
+    let counts = rig.engine.counts();
+    assert_eq!((counts.deadlines, counts.memberships), (1, 1));
+    let maxima = rig.engine.maxima();
+    assert_eq!((maxima.deadlines, maxima.memberships), (3, 3));
+    rig.engine.set_external_deadlines(0);
+    assert!(rig.engine.is_idle());
 }
 
 #[test]
 fn transient_events_come_back_to_where_they_were() {
     let mut rig = Rig::new();
-    let mut keys = [None; 4].map(|last| enter(&mut rig, last, Persistence::Once));
+    let sources = [(); 4].map(|()| rig.script.source().unwrap());
+    let enter = |rig: &mut Rig, n: usize, last| {
+        let spec = Spec::new(readable(sources[n].as_raw_fd()), Persistence::Once);
+        rig.engine.enter_added(last, &spec, "payload").unwrap()
+    };
+    let mut keys = [0, 1, 2, 3].map(|n| enter(&mut rig, n, None));
     for n in [3, 1, 0, 2] {
         rig.engine.leave(keys[n]).unwrap();
     }
-    for key in &mut keys {
+    for (n, key) in keys.iter_mut().enumerate() {
         let last = *key;
-        *key = enter(&mut rig, Some(last), Persistence::Once);
+        *key = enter(&mut rig, n, Some(last));
         assert_eq!(key.index(), last.index());
         assert!(matches!(rig.engine.standing(last), Err(Error::Stale)));
     }
@@ -424,9 +459,9 @@ fn transient_events_come_back_to_where_they_were() {
         rig.engine.leave(*key).unwrap();
     }
     let other = rig.insert(Target::None, Persistence::Once);
-    let robbed = keys.into_iter().find(|key| key.index() == other.index());
+    let robbed = keys.iter().position(|key| key.index() == other.index());
     let robbed = robbed.expect("more places are vacant than taken");
-    let again = enter(&mut rig, Some(robbed), Persistence::Once);
+    let again = enter(&mut rig, robbed, Some(keys[robbed]));
     assert_ne!(again.index(), other.index());
 }
 
@@ -435,11 +470,11 @@ fn a_transient_event_that_cannot_be_added_was_not_there() {
     let mut rig = Rig::new();
     let source = rig.script.source().unwrap();
     let mut spec = Spec::new(readable(source.as_raw_fd()), Persistence::Once);
-    let key = rig.engine.enter_added(None, &spec, "payload", None).unwrap();
+    let key = rig.engine.enter_added(None, &spec, "payload").unwrap();
     assert!(rig.engine.standing(key).unwrap().is_registered);
     let before = (rig.engine.counts(), rig.engine.maxima());
     spec.mode = Mode::Edge;
-    let refused = rig.engine.enter_added(None, &spec, "payload", Some(rig.after(PERIOD)));
+    let refused = rig.engine.enter_added(None, &spec, "payload");
     assert!(refused.is_err(), "level and edge on one descriptor");
     spec.priority = Some(9);
     assert!(matches!(

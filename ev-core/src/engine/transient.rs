@@ -4,15 +4,20 @@
 //! know it cannot call. Such an event [enters](Engine::enter) with the first thing that is done with it and
 //! [leaves](Engine::leave) when it is deleted; a one-shot event has left by the time it is handed out to be called, and
 //! [`finish`](Engine::finish) then gives its payload back as that of an event that was removed. Its key is another one
-//! each time. Given the last one it finds the slot where it was, if nobody has needed that meanwhile.
+//! each time. Given the last one, an event with a descriptor or a signal finds the slot where it was, if nobody has needed that
+//! meanwhile.
+//!
+//! Such a driver keeps the deadlines as well, where its users' memory has room for what is to be known of them, and
+//! [tells](Engine::set_external_deadlines) how many there are.
 
 use ev_backend::{Backend, Interest, Mode};
 
-use super::arm::persistence_flags;
 use super::slots::{Flags, Slot};
-use super::{Deadline, Engine, Spec};
-use crate::event::Persistence;
+use super::{Engine, Spec, Taken};
 use crate::{Causes, Error, EventKey};
+
+/// Those of a one-shot event that waits for nothing.
+pub(super) const WAITS_FOR_NOTHING: Flags = Flags::OCCUPIED.union(Flags::TRANSIENT);
 
 /// Of an event that the maps may know.
 const IN_MAPS: Flags = Flags::INSERTED.union(Flags::SIGNAL).union(Flags::OWNED);
@@ -23,8 +28,6 @@ const IN_MAPS: Flags = Flags::INSERTED.union(Flags::SIGNAL).union(Flags::OWNED);
 pub struct Standing {
     /// Whether it waits for its descriptor or signal.
     pub is_registered: bool,
-    /// Whether it waits for a deadline.
-    pub has_deadline: bool,
     /// Why it is active, `None` if it is not.
     pub active: Option<Causes>,
 }
@@ -32,8 +35,6 @@ pub struct Standing {
 impl<B: Backend, P> Engine<B, P> {
     /// Creates an event that exists only while it is pending or active, not added: make it active before the next turn.
     /// `last` is the key it had before.
-    ///
-    /// A deadline that it is given does not become its period, as that of other events does.
     ///
     /// # Errors
     ///
@@ -45,94 +46,44 @@ impl<B: Backend, P> Engine<B, P> {
         Ok(key)
     }
 
-    /// As [`enter`](Self::enter), and [adds](Self::add) it.
+    /// As [`enter`](Self::enter), an event with a descriptor or a signal, and [adds](Self::add) it.
     ///
     /// # Errors
     ///
     /// Those of both; nothing has changed, and the payload is dropped.
     #[inline]
-    pub fn enter_added(
-        &mut self,
-        last: Option<EventKey>,
-        spec: &Spec,
-        payload: P,
-        deadline: Option<Deadline>,
-    ) -> Result<EventKey, Error> {
+    pub fn enter_added(&mut self, last: Option<EventKey>, spec: &Spec, payload: P) -> Result<EventKey, Error> {
         let key = self.take_place(last, spec, payload)?;
         let index = key.index();
-        if let Err(error) = self.add_entered(index, deadline) {
+        if let Err(error) = self.register(index) {
             self.slots.vacate(index);
             return Err(error);
         }
         self.note_events();
-        self.note_added();
-        Ok(key)
-    }
-
-    /// As [`enter_added`](Self::enter_added), an event that waits for nothing but this deadline. It has this priority, and
-    /// goes or stays when it is called.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Priority`] or [`Error::OutOfMemory`]; nothing has changed, and the payload is dropped.
-    #[expect(clippy::inline_always, reason = "as `leave`")]
-    #[inline(always)]
-    pub fn enter_timer(
-        &mut self,
-        last: Option<EventKey>,
-        persistence: Persistence,
-        priority: u8,
-        payload: P,
-        deadline: Deadline,
-    ) -> Result<EventKey, Error> {
-        let index = self.reserve_plain(last, priority)?;
-        self.timers.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
-        let key = self.occupy_plain(index, persistence_flags(persistence) | Flags::TIMED, priority, payload);
-        self.set_timer(index, deadline);
-        self.note_deadlines();
+        self.note_registrations();
         Ok(key)
     }
 
     /// As [`enter`](Self::enter), and [activates](Self::activate) it: an event that waits for nothing. It has this
-    /// priority, and goes or stays when it is called.
+    /// priority, and has left when it is handed out.
     ///
     /// # Errors
     ///
     /// [`Error::Priority`] or [`Error::OutOfMemory`]; nothing has changed, and the payload is dropped.
     #[inline]
-    pub fn enter_active(
-        &mut self,
-        last: Option<EventKey>,
-        persistence: Persistence,
-        priority: u8,
-        payload: P,
-        causes: Causes,
-    ) -> Result<EventKey, Error> {
-        let index = self.reserve_plain(last, priority)?;
-        let key = self.occupy_plain(index, persistence_flags(persistence), priority, payload);
-        self.push(index, causes);
-        self.note_active();
-        Ok(key)
-    }
-
-    /// A place for an event without descriptor and signal.
-    #[inline]
-    fn reserve_plain(&mut self, last: Option<EventKey>, priority: u8) -> Result<u32, Error> {
+    pub fn enter_active(&mut self, priority: u8, payload: P, causes: Causes) -> Result<EventKey, Error> {
         self.check_priority(Some(priority))?;
-        let index = self.slots.reserve_last(last)?;
+        let index = self.slots.reserve()?;
         self.active.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
-        Ok(index)
-    }
-
-    #[inline]
-    fn occupy_plain(&mut self, index: u32, flags: Flags, priority: u8, payload: P) -> EventKey {
-        let flags = flags | Flags::TRANSIENT;
+        let flags = Flags::TRANSIENT;
         let slot = self.slots.occupy(index, -1, flags, Interest::empty(), Mode::Level);
         slot.payload = Some(payload);
         slot.activation.set_priority(priority);
         let key = slot.key(index);
         self.note_events();
-        key
+        self.push(index, causes);
+        self.note_active();
+        Ok(key)
     }
 
     #[inline]
@@ -144,35 +95,26 @@ impl<B: Backend, P> Engine<B, P> {
         Ok(slot.key(index))
     }
 
-    #[inline]
-    fn add_entered(&mut self, index: u32, deadline: Option<Deadline>) -> Result<(), Error> {
-        if deadline.is_some() {
-            self.timers.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
-        }
-        if self.slots.get(index).flags.intersects(Flags::IO | Flags::SIGNAL) {
-            self.register(index)?;
-        }
-        if let Some(deadline) = deadline {
-            self.set_timer(index, deadline);
-            self.slots.get_mut(index).flags |= Flags::TIMED;
-        }
-        Ok(())
-    }
-
-    /// Sets the deadline of an event that has entered, as [`set_deadline`](Self::set_deadline) does, and answers what may
-    /// happen to it next.
+    /// Takes back that the event is active because of its deadline, as giving it another one does.
     ///
     /// # Errors
     ///
-    /// [`Error::Stale`], [`Error::OutOfMemory`]; nothing has changed then.
-    #[inline]
-    pub fn renew(&mut self, key: EventKey, deadline: Deadline) -> Result<Standing, Error> {
+    /// [`Error::Stale`].
+    pub fn withdraw_timeout(&mut self, key: EventKey) -> Result<(), Error> {
         let index = self.slots.find(key)?;
-        self.timers.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
         self.take_back_timeout(index);
-        self.set_timer(index, deadline);
-        self.note_timed(index);
-        Ok(self.standing_of(index))
+        Ok(())
+    }
+
+    /// Tells how many deadlines the driver keeps by itself: as long as there are any the engine is not
+    /// [idle](Self::is_idle), and they [count](Self::counts).
+    #[inline]
+    pub fn set_external_deadlines(&mut self, number: usize) {
+        let grows = number > self.external_deadlines;
+        self.external_deadlines = number;
+        if grows {
+            self.note_deadlines();
+        }
     }
 
     /// Deletes the event, ends its life and drops its payload.
@@ -219,9 +161,18 @@ impl<B: Backend, P> Engine<B, P> {
         let Slot { flags, activation, .. } = self.slots.get(index);
         Standing {
             is_registered: flags.contains(Flags::INSERTED),
-            has_deadline: flags.contains(Flags::TIMED),
             active: activation.causes(),
         }
+    }
+
+    /// Takes an event that waits for nothing, and has left by that.
+    #[inline]
+    pub(super) fn take_transient(&mut self, index: u32, causes: Causes) -> Option<Taken<P>> {
+        let key = self.slots.key(index);
+        let payload = self.end(index)?;
+        let taken = self.call(key, causes, payload);
+        self.running = None;
+        Some(taken)
     }
 
     /// Whether the event has left when it is handed out.

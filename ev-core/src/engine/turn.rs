@@ -13,6 +13,7 @@ use ev_timer::Time;
 
 use super::limits::Allowance;
 use super::slots::Flags;
+use super::transient::WAITS_FOR_NOTHING;
 use super::{Engine, Removed};
 use crate::{Causes, EventKey, Fired};
 
@@ -356,6 +357,9 @@ impl<B: Backend, P> Engine<B, P> {
     /// Takes an event of any kind; one without payload is passed over.
     fn take_other(&mut self, index: u32, causes: Causes) -> Option<Taken<P>> {
         let flags = self.slots.get(index).flags;
+        if flags == WAITS_FOR_NOTHING {
+            return self.take_transient(index, causes);
+        }
         let leaves = Self::leaves_when_called(flags);
         self.prepare_call(index, flags, causes);
         if causes.contains(Causes::SIGNAL) && !leaves {
@@ -387,7 +391,7 @@ impl<B: Backend, P> Engine<B, P> {
     }
 
     #[inline]
-    fn call(&mut self, key: EventKey, causes: Causes, payload: P) -> Taken<P> {
+    pub(super) fn call(&mut self, key: EventKey, causes: Causes, payload: P) -> Taken<P> {
         self.run.turn.called = true;
         self.running = Some(key);
         Taken {
