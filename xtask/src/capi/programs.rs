@@ -44,6 +44,10 @@ impl Cell {
             flavour: Flavour::InPlace,
         }
     }
+
+    pub(super) fn is_preloaded(&self) -> bool {
+        self.flavour == Flavour::Preloaded
+    }
 }
 
 const CELLS: &[Cell] = &[

@@ -25,6 +25,9 @@ const REPORT: &str = "WARNING: ThreadSanitizer: ";
 /// A program is to end as it would, after a report as well; a child of a program with threads may go on.
 const SETTINGS: &str = "exitcode=66 die_after_fork=0";
 
+/// The program that would name functions in reports gets the preloaded library too, which it cannot run with.
+const PRELOADED: &str = "exitcode=66 die_after_fork=0 symbolize=0";
+
 /// Runs the programs, and counts those in which there was nothing to report.
 pub(super) fn find(workspace: &Workspace, names: &[String]) -> Result<Tally> {
     let (toolchain, runtime) = match tools() {
@@ -143,7 +146,8 @@ struct Ran {
 fn run(programs: &Programs<'_>, program: &Program, cell: &Cell) -> Result<Ran> {
     let log = programs.scratch.join(format!("{}-{}.log", program.name, cell.name));
     let mut command = programs.in_cell(&program.name, cell);
-    let ended = process::run_limited(command.env("TSAN_OPTIONS", SETTINGS), &log, CHECKED_LIMIT)?;
+    let settings = if cell.is_preloaded() { PRELOADED } else { SETTINGS };
+    let ended = process::run_limited(command.env("TSAN_OPTIONS", settings), &log, CHECKED_LIMIT)?;
     let mut reports = ended.output.lines().filter_map(|line| line.split_once(REPORT));
     Ok(Ran {
         report: reports.next().map(|(_, what)| what.to_owned()),
