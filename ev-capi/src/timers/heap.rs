@@ -141,7 +141,8 @@ impl Heap {
     pub(super) fn first_due(&mut self, now: Time) -> Option<Key> {
         let first = self.entries.first().filter(|first| first.key.deadline <= now)?;
         let key = first.timer().key();
-        if first.key == key && first.is_at(0) && has_deadline(first.event) {
+        // No two settings have the same key.
+        if first.key == key {
             return Some(key);
         }
         self.correct_first(now)
@@ -195,6 +196,11 @@ impl Heap {
     #[cfg(test)]
     pub(super) fn check_room(&self, promised: usize) {
         assert!(self.promised >= promised && self.entries.capacity() - self.entries.len() >= self.promised);
+    }
+
+    #[cfg(test)]
+    pub(super) fn has(&self, event: &event) -> bool {
+        self.place_of(event).is_some()
     }
 
     #[cfg(test)]

@@ -23,7 +23,7 @@ use std::ptr::{self, NonNull};
 
 use ev_core::Time;
 
-use super::{Key, Place, SMALL, Timer, has_deadline, place_of};
+use super::{Key, Place, SMALL, Timer, place_of};
 use crate::abi::event;
 
 /// Places in queues have this bit; there is no room for as many events in the heap.
@@ -217,8 +217,12 @@ impl Queue {
     #[inline]
     fn is_at(&self, event: NonNull<event>, number: u32) -> bool {
         timer_of(event).place.get() == number | IN_QUEUE
-            && has_deadline(event)
             && matches!(place_of(event), Place::Queue(queue) | Place::Late(queue) if queue == self.number)
+    }
+
+    #[cfg(test)]
+    pub(super) fn has(&self, event: &event) -> bool {
+        self.iter().any(|known| ptr::eq(known.as_ptr(), event))
     }
 
     #[cfg(test)]
