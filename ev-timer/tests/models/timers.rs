@@ -286,6 +286,7 @@ fn a_wake_for_a_deadline_pushed_back_comes_once() {
     let mut timers = Timers::new();
     let at = |nanos| Time::from_nanos(nanos);
     timers.set(0, at(10));
+    timers.set(1, at(60));
     timers.set(0, at(50));
     assert_eq!(timers.next_wake(), Some(at(10)), "only noted");
     assert_eq!(timers.pop_expired(at(10)), None);
