@@ -76,6 +76,12 @@ impl Activation {
         matches!(self.state, State::InTurn | State::Later).then_some(self.causes)
     }
 
+    /// Whether the event is in no queue, and not one of the library's own.
+    #[inline]
+    pub(crate) fn is_idle(self) -> bool {
+        self.state == State::Idle
+    }
+
     /// Whether the event is on the queue of its priority: active, and not only from the next turn on.
     pub(crate) fn is_in_turn(self) -> bool {
         self.state == State::InTurn

@@ -38,8 +38,6 @@ bitflags! {
         const INTERNAL = 1 << 4;
         /// In the fd map or the signal map.
         const INSERTED = 1 << 5;
-        /// Has a deadline in the timers.
-        const TIMED = 1 << 6;
         /// Has a remembered timeout, see `Engine::timeouts`.
         const TIMEOUT = 1 << 7;
         /// Gets no new deadline when it is called: it became active by the last one, and the next is already set.
@@ -83,6 +81,14 @@ impl<P> Slot<P> {
     #[inline]
     fn answers_to(&self, key: EventKey) -> bool {
         self.generation.get() == key.generation() && is_user(self)
+    }
+
+    /// As [`answers_to`](Self::answers_to), and the event is not active and has none of these flags.
+    #[inline]
+    fn is_idle_without(&self, key: EventKey, unwanted: Flags) -> bool {
+        self.generation.get() == key.generation()
+            && self.flags & USERS.union(unwanted) == Flags::OCCUPIED
+            && self.activation.is_idle()
     }
 
     /// How the event's descriptor is to be watched.
@@ -235,6 +241,14 @@ impl<P> Slots<P> {
         }
     }
 
+    /// Whether the key is not stale, and the event is not active and has none of these flags.
+    #[inline]
+    pub(crate) fn is_idle_without(&self, key: EventKey, unwanted: Flags) -> bool {
+        self.entries
+            .get(key.index() as usize)
+            .is_some_and(|slot| slot.is_idle_without(key, unwanted))
+    }
+
     /// The slot, if the key is not stale; see [`find`](Self::find).
     #[inline]
     pub(crate) fn find_mut(&mut self, key: EventKey) -> Option<&mut Slot<P>> {
@@ -300,9 +314,12 @@ impl<P> Slots<P> {
     }
 }
 
+/// The flags that tell whether an event is the user's.
+const USERS: Flags = Flags::OCCUPIED.union(Flags::INTERNAL).union(Flags::FINALIZING);
+
 /// Whether there is an event in the slot that is the user's: not one of the library's own, nor one that is finalized.
 fn is_user<P>(slot: &Slot<P>) -> bool {
-    slot.flags & (Flags::OCCUPIED | Flags::INTERNAL | Flags::FINALIZING) == Flags::OCCUPIED
+    slot.flags & USERS == Flags::OCCUPIED
 }
 
 #[cfg(test)]

@@ -87,7 +87,7 @@ impl<B: Backend, P> Engine<B, P> {
     ) -> Result<EventKey, Error> {
         let index = self.reserve_plain(last, priority)?;
         self.timers.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
-        let key = self.occupy_plain(index, persistence_flags(persistence) | Flags::TIMED, priority, payload);
+        let key = self.occupy_plain(index, persistence_flags(persistence), priority, payload);
         self.set_timer(index, deadline);
         self.note_deadlines();
         Ok(key)
@@ -154,7 +154,6 @@ impl<B: Backend, P> Engine<B, P> {
         }
         if let Some(deadline) = deadline {
             self.set_timer(index, deadline);
-            self.slots.get_mut(index).flags |= Flags::TIMED;
         }
         Ok(())
     }
@@ -171,7 +170,7 @@ impl<B: Backend, P> Engine<B, P> {
         self.timers.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
         self.take_back_timeout(index);
         self.set_timer(index, deadline);
-        self.note_timed(index);
+        self.note_deadlines();
         Ok(self.standing_of(index))
     }
 
@@ -190,7 +189,7 @@ impl<B: Backend, P> Engine<B, P> {
         if self.slots.get(index).flags.intersects(IN_MAPS) {
             return self.leave_maps(index);
         }
-        self.disarm_timer(index);
+        self.timers.cancel(index);
         self.active.remove(&mut self.slots, index);
         self.end(index);
         Ok(())
@@ -217,9 +216,10 @@ impl<B: Backend, P> Engine<B, P> {
     #[inline]
     fn standing_of(&self, index: u32) -> Standing {
         let Slot { flags, activation, .. } = self.slots.get(index);
+        let has_deadline = self.timers.is_armed(index);
         Standing {
             is_registered: flags.contains(Flags::INSERTED),
-            has_deadline: flags.contains(Flags::TIMED),
+            has_deadline,
             active: activation.causes(),
         }
     }

@@ -277,7 +277,6 @@ impl<B: Backend, P> Engine<B, P> {
                 let next = next_in_phase(deadline, self.timeouts[index as usize], now);
                 self.timers.set(index, next);
             } else {
-                slot.flags.remove(Flags::TIMED);
                 let is_active = slot.activation.causes().is_some();
                 if flags.contains(Flags::INSERTED) && ends_when_due(flags) && !is_active {
                     // Whichever comes first deletes the event. A backend that refuses to forget the descriptor reports it
@@ -376,7 +375,7 @@ impl<B: Backend, P> Engine<B, P> {
     /// What becomes of an event before it is called: a one-shot event is deleted, a periodic one gets its next deadline.
     fn prepare_call(&mut self, index: u32, flags: Flags, causes: Causes) {
         if !flags.contains(Flags::PERSISTENT) {
-            self.disarm_timer(index);
+            self.timers.cancel(index);
             // As in `expire`: a refusal is harmless.
             let _ = self.unregister(index);
         } else if flags.contains(Flags::EXPIRED) {
@@ -416,10 +415,7 @@ impl<B: Backend, P> Engine<B, P> {
             None => after(now, period),
         };
         self.timers.set(index, deadline);
-        if !flags.contains(Flags::TIMED) {
-            self.slots.get_mut(index).flags |= Flags::TIMED;
-            self.note_deadlines();
-        }
+        self.note_deadlines();
     }
 
     /// Ends what [`next_active`](Self::next_active) began. Returns the payload if the event was removed meanwhile: the
