@@ -235,6 +235,7 @@ impl Heap {
             if !first.lags() {
                 return Some(first);
             }
+            cold_path();
             self.delay(slots, 0, first.id(), key_of(first.id()));
         }
     }

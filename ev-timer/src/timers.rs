@@ -18,7 +18,7 @@ use alloc::collections::TryReserveError;
 use core::fmt;
 use core::time::Duration;
 
-use crate::heap::Heap;
+use crate::heap::{Entry, Heap};
 use crate::key::Key;
 use crate::keys::Keys;
 use crate::popular::{Popular, Use};
@@ -291,17 +291,35 @@ impl Timers {
     pub fn pop_expired(&mut self, now: Time) -> Option<(u32, Time)> {
         let slots = self.slots.as_mut_slice();
         let timer = self.heap.first_due(slots, now, |id| self.keys.of(id));
-        let (id, deadline) = match (timer, self.queues.first_due(&self.keys, now)) {
-            (Some(timer), queue) if queue.is_none_or(|queue| timer.is_before(queue)) => {
-                self.heap.remove_first(slots);
-                (timer.id(), timer.deadline())
-            }
-            (_, Some(queue)) => (self.queues.pop(&self.keys, queue.id())?, queue.deadline()),
-            (_, None) => return None,
+        if self.queues.len() > 0 {
+            return self.pop_earlier(timer, now);
+        }
+        timer.map(|timer| self.pop_from_heap(timer))
+    }
+
+    /// Disarms the earlier of the heap's first timer, if that is due, and the first in a queue.
+    #[inline(never)]
+    fn pop_earlier(&mut self, timer: Option<Entry>, now: Time) -> Option<(u32, Time)> {
+        let Some(queue) = self.queues.first_due(&self.keys, now) else {
+            return timer.map(|timer| self.pop_from_heap(timer));
         };
+        if let Some(timer) = timer.filter(|timer| timer.is_before(queue)) {
+            return Some(self.pop_from_heap(timer));
+        }
+        let id = self.queues.pop(&self.keys, queue.id())?;
         self.slots.disarm(id);
         self.trim_at_times();
-        Some((id, deadline))
+        Some((id, queue.deadline()))
+    }
+
+    /// Disarms the first timer in the heap, of which this is the entry.
+    #[inline]
+    fn pop_from_heap(&mut self, first: Entry) -> (u32, Time) {
+        let id = first.id();
+        self.slots.disarm(id);
+        self.heap.remove_first(self.slots.as_mut_slice());
+        self.trim_at_times();
+        (id, first.deadline())
     }
 
     /// The number of armed timers.

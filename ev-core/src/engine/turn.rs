@@ -414,8 +414,11 @@ impl<B: Backend, P> Engine<B, P> {
             Some(deadline) => next_in_phase(deadline, period, now),
             None => after(now, period),
         };
+        let was_armed = self.timers.is_armed(index);
         self.timers.set(index, deadline);
-        self.note_deadlines();
+        if !was_armed {
+            self.note_deadlines();
+        }
     }
 
     /// Ends what [`next_active`](Self::next_active) began. Returns the payload if the event was removed meanwhile: the
