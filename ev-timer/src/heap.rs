@@ -25,7 +25,7 @@ use core::hint::{cold_path, select_unpredictable};
 use crate::Time;
 use crate::key::Key;
 use crate::keys::Keys;
-use crate::slots::{MAX_ID, Place, Slot, give_back};
+use crate::slots::{MAX_ID, Place, Slot, give_back, grow, try_grow};
 
 const ARITY: usize = 4;
 /// In the tail of an entry: it lags.
@@ -109,11 +109,13 @@ impl Heap {
     }
 
     pub(crate) fn make_room(&mut self) {
-        self.entries.reserve(1);
+        let len = self.len() + 1;
+        grow(&mut self.entries, len);
     }
 
     pub(crate) fn try_make_room(&mut self) -> Result<(), TryReserveError> {
-        self.entries.try_reserve(1)
+        let len = self.len() + 1;
+        try_grow(&mut self.entries, len)
     }
 
     /// Puts in a timer that is not armed. O(log n), of random keys O(1) on average.

@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 
 use crate::Time;
 use crate::key::Key;
-use crate::slots::give_back;
+use crate::slots::{give_back, grow, try_grow};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Keys {
@@ -50,7 +50,7 @@ impl Keys {
 
     /// Makes room for all ids below `ids`.
     pub(crate) fn try_make_room(&mut self, ids: usize) -> Result<(), TryReserveError> {
-        self.by_id.try_reserve(ids.saturating_sub(self.by_id.len()))?;
+        try_grow(&mut self.by_id, ids)?;
         self.make_room(ids);
         Ok(())
     }
@@ -58,6 +58,7 @@ impl Keys {
     /// Makes room for all ids below `ids`.
     pub(crate) fn make_room(&mut self, ids: usize) {
         if ids > self.by_id.len() {
+            grow(&mut self.by_id, ids);
             self.by_id.resize(ids, PackedKey::NONE);
         }
     }

@@ -120,7 +120,7 @@ impl Timers {
     /// Makes sure that arming `id` next, in whichever way, does not fail for want of memory.
     ///
     /// For callers who have to know before they change something else. The promise is for one arming and lasts until
-    /// another timer is armed or any is disarmed. O(1) on average over many: the arrays double.
+    /// another timer is armed or any is disarmed. O(1) on average over many: the arrays grow by half.
     ///
     /// # Errors
     ///

@@ -19,7 +19,7 @@
 use std::collections::TryReserveError;
 
 use super::Causes;
-use super::slots::{Slot, Slots};
+use super::slots::{Slot, Slots, try_grow};
 
 /// No event: there is no such slot.
 const NIL: u32 = u32::MAX;
@@ -199,7 +199,7 @@ impl ActiveQueues {
     #[cold]
     fn try_grow(&mut self, id: u32) -> Result<(), TryReserveError> {
         let needed = id as usize + 1;
-        self.links.try_reserve(needed - self.links.len())?;
+        try_grow(&mut self.links, needed)?;
         self.links.resize(needed, Links { prev: NIL, next: NIL });
         Ok(())
     }

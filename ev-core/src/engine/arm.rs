@@ -7,7 +7,7 @@ use ev_backend::{Backend, Interest, Registration};
 use ev_timer::Time;
 
 use super::kernel::push;
-use super::slots::Flags;
+use super::slots::{Flags, try_grow};
 use super::{Arming, Deadline, Engine, Removed, Spec, Target};
 use crate::event::Persistence;
 use crate::{Causes, Error, EventKey};
@@ -371,9 +371,7 @@ impl<B: Backend, P> Engine<B, P> {
         self.timers.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
         let needed = index as usize + 1;
         if needed > self.timeouts.len() {
-            self.timeouts
-                .try_reserve(needed - self.timeouts.len())
-                .map_err(|_| Error::OutOfMemory)?;
+            try_grow(&mut self.timeouts, needed).map_err(|_| Error::OutOfMemory)?;
             self.timeouts.resize(needed, 0);
         }
         Ok(())

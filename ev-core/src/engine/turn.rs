@@ -414,11 +414,17 @@ impl<B: Backend, P> Engine<B, P> {
             Some(deadline) => next_in_phase(deadline, period, now),
             None => after(now, period),
         };
-        let was_armed = self.timers.is_armed(index);
-        self.timers.set(index, deadline);
-        if !was_armed {
-            self.note_deadlines();
+        if !self.timers.is_armed(index) {
+            return self.set_first(index, deadline);
         }
+        self.timers.set(index, deadline);
+    }
+
+    /// Sets the deadline of an event that had none.
+    #[inline(never)]
+    fn set_first(&mut self, index: u32, deadline: Time) {
+        self.timers.set(index, deadline);
+        self.note_deadlines();
     }
 
     /// Ends what [`next_active`](Self::next_active) began. Returns the payload if the event was removed meanwhile: the
