@@ -291,25 +291,29 @@ impl Heap {
     }
 }
 
+/// The parent of `position` and the entry there; none of the first.
+#[inline]
+fn parent(entries: &[Entry], position: usize) -> Option<(usize, Entry)> {
+    let above = position.wrapping_sub(1) / ARITY;
+    entries.get(above).map(|&entry| (above, entry))
+}
+
 /// Whether the entry at `position` is before its parent: of random entries that come or take a hole, one in three is.
 #[inline]
 fn is_misplaced(entries: &[Entry], position: usize, entry: Entry) -> bool {
-    position > 0 && entry.is_before(entries[(position - 1) / ARITY])
+    parent(entries, position).is_some_and(|(_, parent)| entry.is_before(parent))
 }
 
-/// Moves the entry at `hole`, which is before its parent, up until it no longer is, and those parents down.
+/// Moves the entry at `hole` up until it is not before its parent, and those parents down.
 #[inline(never)]
 fn rise(entries: &mut [Entry], slots: &mut [Slot], mut hole: usize) {
     let entry = entries[hole];
-    loop {
-        let above = (hole - 1) / ARITY;
-        let parent = entries[above];
+    while let Some((above, parent)) = parent(entries, hole)
+        && entry.is_before(parent)
+    {
         entries[hole] = parent;
         slots[parent.id() as usize] = Slot::in_heap(hole);
         hole = above;
-        if !is_misplaced(entries, hole, entry) {
-            break;
-        }
     }
     entries[hole] = entry;
     slots[entry.id() as usize] = Slot::in_heap(hole);
