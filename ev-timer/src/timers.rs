@@ -288,6 +288,11 @@ impl Timers {
     ///
     /// O(log n) from the heap, and for each timer that was pushed back and comes up; O(log q) from one of q queues, which
     /// with one queue in use is O(1).
+    #[expect(
+        clippy::inline_always,
+        reason = "called in a loop, and a sixth of it would be the call"
+    )]
+    #[inline(always)]
     pub fn pop_expired(&mut self, now: Time) -> Option<(u32, Time)> {
         let slots = self.slots.as_mut_slice();
         let timer = self.heap.first_due(slots, now, |id| self.keys.of(id));
