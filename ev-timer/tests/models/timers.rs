@@ -125,7 +125,11 @@ impl Pair {
         match *step {
             Step::Set { id, ahead } => {
                 let deadline = Time::from_nanos(self.now.saturating_add_signed(ahead));
-                self.timers.set(id, deadline);
+                if id % 2 == 0 {
+                    self.timers.set(id, deadline);
+                } else {
+                    self.timers.try_set(id, deadline).unwrap();
+                }
                 self.model.set(id, deadline);
             }
             Step::SetAfter { id, timeout, late } => {
@@ -183,6 +187,7 @@ impl Pair {
         assert!(wake <= first, "{wake:?} would be too late for {first:?}");
         for id in 0..12 {
             assert_eq!(self.timers.deadline(id), self.model.deadline(id));
+            assert_eq!(self.timers.is_armed(id), self.model.deadline(id).is_some());
         }
     }
 }
@@ -330,6 +335,8 @@ fn ids_have_a_limit() {
     assert!(timers.try_reserve(u32::MAX).is_err());
     assert_eq!(timers.cancel(u32::MAX), None);
     assert_eq!(timers.deadline(u32::MAX), None);
+    assert!(!timers.is_armed(u32::MAX));
+    assert!(timers.try_set(Timers::MAX_ID + 1, Time::ZERO).is_err());
     timers.check_invariants();
 }
 
