@@ -291,11 +291,7 @@ impl ActiveQueues {
 
     /// Takes the first event of a priority out, and leads to its slot.
     #[inline]
-    pub(crate) fn pop<'a, P>(
-        &mut self,
-        slots: &'a mut Slots<P>,
-        priority: u8,
-    ) -> Option<(u32, Causes, &'a mut Slot<P>)> {
+    pub(crate) fn pop<'a, P>(&mut self, slots: &'a mut Slots<P>, priority: u8) -> Option<(u32, Causes, &'a mut Slot)> {
         let queue = self.queues.get_mut(usize::from(priority))?;
         let id = queue.head;
         // There is no slot `NIL`.
@@ -329,7 +325,7 @@ impl ActiveQueues {
 
     /// Moves the events of the next turn to the queues of their priorities, in order, and tells of each.
     #[inline]
-    pub(crate) fn promote_later<P>(&mut self, slots: &mut Slots<P>, mut promoted: impl FnMut(u32, &Slot<P>)) {
+    pub(crate) fn promote_later<P>(&mut self, slots: &mut Slots<P>, mut promoted: impl FnMut(u32, &Slot)) {
         while self.later.head != NIL {
             let id = self.later.head;
             let event = &mut slots.get_mut(id).activation;

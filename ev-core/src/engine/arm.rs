@@ -97,7 +97,7 @@ impl<B: Backend, P> Engine<B, P> {
     /// [`Error::Stale`]; the payload is dropped.
     pub fn fill(&mut self, key: EventKey, payload: P) -> Result<Option<P>, Error> {
         let index = self.slots.find(key)?;
-        Ok(self.slots.get_mut(index).payload.replace(payload))
+        Ok(self.slots.payload(index).replace(payload))
     }
 
     /// Adds the event: its descriptor or signal, if it has one, and a deadline, if one is given.

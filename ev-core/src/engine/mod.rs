@@ -265,8 +265,7 @@ impl<B: Backend, P> Engine<B, P> {
     ///
     /// [`Error::Stale`].
     pub fn payload(&self, key: EventKey) -> Result<Option<&P>, Error> {
-        let index = self.slots.find(key)?;
-        Ok(self.slots.get(index).payload.as_ref())
+        self.slots.find_payload(key)
     }
 
     /// Whether the event exists.

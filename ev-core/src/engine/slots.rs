@@ -7,10 +7,13 @@
 //! over all slots. So looking for them costs little for each, no event is robbed twice in a round, and there are always fewer
 //! than twice as many slots as there were events at a time.
 //!
+//! Payloads are an array of their own. What is done with an event without calling it, such as adding and deleting timers among
+//! a hundred thousand, then moves half the memory.
+//!
 //! Invariants:
 //! 1. A vacant slot is on the free list (`target` is the next index), or `PARKED`, or retired.
 //! 2. A slot's generation grows by one when its event is removed, so an old key never matches again.
-//! 3. `payload` is `None` in a vacant slot, in an internal event, and while the event's callback runs.
+//! 3. The payload of a vacant slot and of an internal event is `None`, and while the event's callback runs.
 //! 4. `parked` counts the slots that are `PARKED`, `occupied` those that have an event.
 
 use std::collections::TryReserveError;
@@ -60,8 +63,7 @@ bitflags! {
     }
 }
 
-pub(crate) struct Slot<P> {
-    pub(crate) payload: Option<P>,
+pub(crate) struct Slot {
     generation: NonZeroU32,
     /// Descriptor or signal; in a vacant slot on the free list the next one.
     pub(crate) target: i32,
@@ -71,7 +73,7 @@ pub(crate) struct Slot<P> {
     pub(crate) activation: Activation,
 }
 
-impl<P> Slot<P> {
+impl Slot {
     /// The key of the event in this slot, of which `index` is the number.
     #[inline]
     pub(crate) fn key(&self, index: u32) -> EventKey {
@@ -103,7 +105,9 @@ impl<P> Slot<P> {
 }
 
 pub(crate) struct Slots<P> {
-    entries: Vec<Slot<P>>,
+    entries: Vec<Slot>,
+    /// As many.
+    payloads: Vec<Option<P>>,
     free: i32,
     parked: usize,
     /// Where to look for a parked slot first.
@@ -115,6 +119,7 @@ impl<P> Slots<P> {
     pub(crate) const fn new() -> Self {
         Self {
             entries: Vec::new(),
+            payloads: Vec::new(),
             free: NIL,
             parked: 0,
             hand: 0,
@@ -148,7 +153,7 @@ impl<P> Slots<P> {
     fn grow(&mut self) -> Result<u32, Error> {
         let len = self.entries.len();
         let may_grow = self.parked <= self.occupied && len < MAX_EVENTS;
-        if may_grow && try_grow(&mut self.entries, len + 1).is_ok() {
+        if may_grow && try_grow(&mut self.entries, len + 1).is_ok() && try_grow(&mut self.payloads, len + 1).is_ok() {
             return Ok(len as u32);
         }
         self.find_parked().ok_or(Error::OutOfMemory)
@@ -157,7 +162,7 @@ impl<P> Slots<P> {
     /// The next parked slot, going around from the last that was found. O(1) on average if more are parked than in use.
     fn find_parked(&mut self) -> Option<u32> {
         let (before, from) = self.entries.split_at(self.hand.min(self.entries.len()));
-        let is_parked = |slot: &Slot<P>| slot.flags == Flags::PARKED;
+        let is_parked = |slot: &Slot| slot.flags == Flags::PARKED;
         let ahead = from.iter().position(is_parked).map(|steps| before.len() + steps);
         let found = ahead.or_else(|| before.iter().position(is_parked))?;
         self.hand = found + 1;
@@ -173,7 +178,7 @@ impl<P> Slots<P> {
         flags: Flags,
         interest: Interest,
         mode: Mode,
-    ) -> &mut Slot<P> {
+    ) -> &mut Slot {
         self.occupied += 1;
         if index as usize == self.entries.len() {
             self.append();
@@ -195,8 +200,8 @@ impl<P> Slots<P> {
     #[cold]
     fn append(&mut self) {
         self.free = self.entries.len() as i32;
+        self.payloads.push(None);
         self.entries.push(Slot {
-            payload: None,
             generation: NonZeroU32::MIN,
             target: NIL,
             flags: Flags::empty(),
@@ -211,7 +216,7 @@ impl<P> Slots<P> {
     pub(crate) fn vacate(&mut self, index: u32) -> Option<P> {
         self.occupied -= 1;
         let slot = &mut self.entries[index as usize];
-        let payload = slot.payload.take();
+        let payload = self.payloads[index as usize].take();
         let parks = slot.flags.contains(Flags::TRANSIENT);
         slot.flags = Flags::empty();
         // A slot whose generations are used up stays vacant for ever.
@@ -251,27 +256,32 @@ impl<P> Slots<P> {
             .is_some_and(|slot| slot.is_idle_without(key, unwanted))
     }
 
-    /// The slot, if the key is not stale; see [`find`](Self::find).
+    /// The event's payload, and where it belongs.
     #[inline]
-    pub(crate) fn find_mut(&mut self, key: EventKey) -> Option<&mut Slot<P>> {
-        self.entries
-            .get_mut(key.index() as usize)
-            .filter(|slot| slot.answers_to(key))
+    pub(crate) fn payload(&mut self, index: u32) -> &mut Option<P> {
+        &mut self.payloads[index as usize]
+    }
+
+    /// As [`payload`](Self::payload), if the key is not stale; see [`find`](Self::find).
+    #[inline]
+    pub(crate) fn find_payload(&self, key: EventKey) -> Result<Option<&P>, Error> {
+        let index = self.find(key)?;
+        Ok(self.payloads[index as usize].as_ref())
     }
 
     #[inline]
-    pub(crate) fn get(&self, index: u32) -> &Slot<P> {
+    pub(crate) fn get(&self, index: u32) -> &Slot {
         &self.entries[index as usize]
     }
 
     #[inline]
-    pub(crate) fn get_mut(&mut self, index: u32) -> &mut Slot<P> {
+    pub(crate) fn get_mut(&mut self, index: u32) -> &mut Slot {
         &mut self.entries[index as usize]
     }
 
     /// The slot, if there is one with this index.
     #[inline]
-    pub(crate) fn at(&mut self, index: u32) -> Option<&mut Slot<P>> {
+    pub(crate) fn at(&mut self, index: u32) -> Option<&mut Slot> {
         self.entries.get_mut(index as usize)
     }
 
@@ -332,7 +342,7 @@ pub(super) fn try_grow<T>(array: &mut Vec<T>, len: usize) -> Result<(), TryReser
 const USERS: Flags = Flags::OCCUPIED.union(Flags::INTERNAL).union(Flags::FINALIZING);
 
 /// Whether there is an event in the slot that is the user's: not one of the library's own, nor one that is finalized.
-fn is_user<P>(slot: &Slot<P>) -> bool {
+fn is_user(slot: &Slot) -> bool {
     slot.flags & USERS == Flags::OCCUPIED
 }
 
@@ -347,7 +357,7 @@ mod tests {
 
     fn fill(slots: &mut Slots<&'static str>, index: u32, flags: Flags, payload: &'static str) -> EventKey {
         slots.occupy(index, 0, flags, Interest::empty(), Mode::Level);
-        slots.get_mut(index).payload = Some(payload);
+        *slots.payload(index) = Some(payload);
         slots.key(index)
     }
 
@@ -470,6 +480,6 @@ mod tests {
 
     #[test]
     fn a_slot_is_half_a_cache_line() {
-        assert_eq!(size_of::<Slot<Box<dyn FnMut()>>>(), 32);
+        assert_eq!(size_of::<Slot>(), 16);
     }
 }

@@ -128,9 +128,9 @@ impl<B: Backend, P> Engine<B, P> {
     fn occupy_plain(&mut self, index: u32, flags: Flags, priority: u8, payload: P) -> EventKey {
         let flags = flags | Flags::TRANSIENT;
         let slot = self.slots.occupy(index, -1, flags, Interest::empty(), Mode::Level);
-        slot.payload = Some(payload);
         slot.activation.set_priority(priority);
         let key = slot.key(index);
+        *self.slots.payload(index) = Some(payload);
         self.note_events();
         key
     }
@@ -139,9 +139,8 @@ impl<B: Backend, P> Engine<B, P> {
     fn take_place(&mut self, last: Option<EventKey>, spec: &Spec, payload: P) -> Result<EventKey, Error> {
         let index = self.slots.reserve_last(last)?;
         self.create(index, spec, Flags::TRANSIENT)?;
-        let slot = self.slots.get_mut(index);
-        slot.payload = Some(payload);
-        Ok(slot.key(index))
+        *self.slots.payload(index) = Some(payload);
+        Ok(self.slots.key(index))
     }
 
     #[inline]

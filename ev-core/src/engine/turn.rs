@@ -299,10 +299,10 @@ impl<B: Backend, P> Engine<B, P> {
                 None => self.pick()?,
             };
             let (index, causes, slot) = self.active.pop(&mut self.slots, priority)?;
+            let key = slot.key(index);
             if is_plain(slot.flags)
-                && let Some(payload) = slot.payload.take()
+                && let Some(payload) = self.slots.payload(index).take()
             {
-                let key = slot.key(index);
                 return Some(self.call(key, causes, payload));
             }
             let taken = self.take_other(index, causes);
@@ -360,9 +360,8 @@ impl<B: Backend, P> Engine<B, P> {
         if causes.contains(Causes::SIGNAL) && !leaves {
             self.begin_repeat(index);
         }
-        let slot = self.slots.get_mut(index);
-        let payload = slot.payload.take()?;
-        let key = slot.key(index);
+        let payload = self.slots.payload(index).take()?;
+        let key = self.slots.key(index);
         let taken = self.call(key, causes, payload);
         if flags.contains(Flags::FINALIZING) {
             self.end_finalizing(index);
@@ -432,10 +431,10 @@ impl<B: Backend, P> Engine<B, P> {
     #[inline]
     pub fn finish(&mut self, key: EventKey, payload: P) -> Option<P> {
         self.running = None;
-        let Some(slot) = self.slots.find_mut(key) else {
+        let Ok(index) = self.slots.find(key) else {
             return Some(payload);
         };
-        slot.payload = Some(payload);
+        *self.slots.payload(index) = Some(payload);
         None
     }
 
@@ -499,9 +498,8 @@ impl<B: Backend, P> Engine<B, P> {
         if left > 1 {
             self.run.repeat = Some(Repeat { index, left: left - 1 });
         }
-        let slot = self.slots.get_mut(index);
-        let payload = slot.payload.take()?;
-        let key = slot.key(index);
+        let payload = self.slots.payload(index).take()?;
+        let key = self.slots.key(index);
         // However often it was delivered, it counts as one callback, and that was counted.
         Some(self.call(key, Causes::SIGNAL, payload))
     }
