@@ -276,13 +276,10 @@ impl<B: Backend, P> Engine<B, P> {
                 slot.flags |= Flags::EXPIRED;
                 let next = next_in_phase(deadline, self.timeouts[index as usize], now);
                 self.timers.set(index, next);
-            } else {
-                let is_active = slot.activation.causes().is_some();
-                if flags.contains(Flags::INSERTED) && ends_when_due(flags) && !is_active {
-                    // Whichever comes first deletes the event. A backend that refuses to forget the descriptor reports it
-                    // as stale later, which is harmless.
-                    let _ = self.disarm(index);
-                }
+            } else if flags.contains(Flags::INSERTED) && ends_when_due(flags) && slot.activation.causes().is_none() {
+                // Whichever comes first deletes the event. A backend that refuses to forget the descriptor reports it as
+                // stale later, which is harmless.
+                let _ = self.disarm(index);
             }
             self.push(index, Causes::TIMEOUT);
         }
