@@ -223,8 +223,15 @@ impl<T> Links<T> {
             return Err(MapError::BadId(id));
         }
         let needed = id as usize + 1;
-        if let Some(missing) = needed.checked_sub(self.nodes.len()) {
-            self.nodes.try_reserve(missing).map_err(|_| MapError::OutOfMemory)?;
+        if needed > self.nodes.capacity() {
+            // By half, not to twice the length: that leaves a third of the memory unused at most.
+            let more = needed - self.nodes.len();
+            let usual = 4 + self.nodes.len() / 2;
+            self.nodes
+                .try_reserve_exact(more.max(usual))
+                .map_err(|_| MapError::OutOfMemory)?;
+        }
+        if needed > self.nodes.len() {
             self.nodes.resize_with(needed, || Node::VACANT);
         }
         Ok(())

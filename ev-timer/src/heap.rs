@@ -5,15 +5,17 @@
 //!          [1] [2] [3] [4]          its children
 //!          [5] [6] [7] [8] [9] ..   children of [1], of [2], ..: those of i are 4i + 1 ..= 4i + 4
 //!           │
-//!           └ deadline | sequence | id ─► slots[id] = deadline | sequence | position
+//!           └ deadline | sequence | lags? | id ─► slots[id] = position
 //! ```
 //!
-//! The key stands in the entry, so that comparing follows no pointer: four children are 64 bytes. It stands in the slot
-//! as well, and the slot's is the one that counts: pushing a deadline back only stores it there. The entry is moved when
-//! it comes up, so a timer that is pushed back a thousand times before its first deadline moves once.
+//! The key stands in the entry, so that comparing follows no pointer: four children are 64 bytes. Positions are an array of
+//! their own, four bytes a timer, so that moving entries writes to little memory. Where a timer is pushed back whose entry
+//! has children, the entry only gets a mark that it lags, and the new key is with the [`Keys`], or whatever the caller has.
+//! The entry is moved when it comes up, so a timer that is pushed back a thousand times before its first deadline moves
+//! once.
 //!
 //! 1. An entry's key is not before its parent's.
-//! 2. An entry's key is not after its slot's: the entry lags or is up to date.
+//! 2. The key of an entry that lags is not after the timer's; that of another is the timer's.
 //! 3. A slot says where its entry is, and there are as many slots that say so as entries.
 
 use alloc::collections::TryReserveError;
@@ -22,15 +24,19 @@ use core::hint::{cold_path, select_unpredictable};
 
 use crate::Time;
 use crate::key::Key;
-use crate::slots::{Place, Slot, give_back};
+use crate::keys::Keys;
+use crate::slots::{MAX_ID, Place, Slot, give_back, grow, try_grow};
 
 const ARITY: usize = 4;
+/// In the tail of an entry: it lags.
+const LAGS: u64 = 1 << 31;
+const _: () = assert!((MAX_ID as u64) < LAGS);
 
 /// A key and an id, as two words that travel in two registers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Entry {
     deadline: Time,
-    /// The sequence above, the id below.
+    /// The sequence in the upper half, then [`LAGS`], the id below.
     tail: u64,
 }
 
@@ -47,7 +53,12 @@ impl Entry {
 
     #[inline]
     pub(crate) fn id(self) -> u32 {
-        self.tail as u32
+        (self.tail & (LAGS - 1)) as u32
+    }
+
+    #[inline]
+    pub(crate) fn lags(self) -> bool {
+        self.tail & LAGS != 0
     }
 
     #[inline]
@@ -56,14 +67,14 @@ impl Entry {
     }
 
     #[inline]
-    fn key(self) -> Key {
+    pub(crate) fn key(self) -> Key {
         Key {
             deadline: self.deadline,
             sequence: (self.tail >> 32) as u32,
         }
     }
 
-    /// As [`Key::is_before`]: no two entries have the same sequence, so the ids below it do not matter.
+    /// As [`Key::is_before`]: no two entries have the same sequence, so what is below it does not matter.
     #[inline]
     pub(crate) fn is_before(self, other: Self) -> bool {
         if self.deadline == other.deadline {
@@ -98,11 +109,13 @@ impl Heap {
     }
 
     pub(crate) fn make_room(&mut self) {
-        self.entries.reserve(1);
+        let len = self.len() + 1;
+        grow(&mut self.entries, len);
     }
 
     pub(crate) fn try_make_room(&mut self) -> Result<(), TryReserveError> {
-        self.entries.try_reserve(1)
+        let len = self.len() + 1;
+        try_grow(&mut self.entries, len)
     }
 
     /// Puts in a timer that is not armed. O(log n), of random keys O(1) on average.
@@ -110,46 +123,85 @@ impl Heap {
     pub(crate) fn insert(&mut self, slots: &mut [Slot], id: u32, key: Key) {
         let entry = Entry::new(key, id);
         let leaf = self.entries.len();
-        slots[id as usize] = Slot::in_heap(key, leaf as u32);
+        slots[id as usize] = Slot::in_heap(leaf);
         self.entries.push(entry);
         if is_misplaced(&self.entries, leaf, entry) {
             rise(&mut self.entries, slots, leaf);
         }
     }
 
-    /// Gives the timer at `position` another key. O(1) if it is later, else O(log n).
+    /// The entry at this position.
     #[inline]
-    pub(crate) fn rearm(&mut self, slots: &mut [Slot], id: u32, position: u32, key: Key) {
-        let slot = &mut slots[id as usize];
-        let pushed_back = slot.key().deadline <= key.deadline;
-        slot.set_key(key);
-        // Pushed back from where it truly is, it is surely not before its entry, which need not even be read.
-        if !pushed_back {
-            self.bring_forward(slots, id, position);
+    pub(crate) fn get(&self, position: u32) -> Option<Entry> {
+        self.entries.get(position as usize).copied()
+    }
+
+    /// The deadline of the timer of which the entry is at this position.
+    #[inline]
+    pub(crate) fn deadline(&self, keys: &Keys, position: u32) -> Option<Time> {
+        let entry = self.get(position)?;
+        if entry.lags() {
+            keys.get(entry.id()).map(|key| key.deadline)
+        } else {
+            Some(entry.deadline)
         }
     }
 
-    /// Moves the entry at `position` up, if the timer's key is before it.
-    #[inline(never)]
-    fn bring_forward(&mut self, slots: &mut [Slot], id: u32, position: u32) {
-        let (entry, position) = (Entry::new(slots[id as usize].key(), id), position as usize);
-        if entry.is_before(self.entries[position]) {
-            self.entries[position] = entry;
-            if is_misplaced(&self.entries, position, entry) {
-                rise(&mut self.entries, slots, position);
-            }
+    /// Gives the timer at `position` another key. O(1), and O(log n) if it is before that of the parent.
+    #[expect(clippy::inline_always, reason = "as `remove`")]
+    #[inline(always)]
+    pub(crate) fn rearm(&mut self, slots: &mut [Slot], keys: &mut Keys, id: u32, position: u32, key: Key) {
+        let (entry, hole) = (Entry::new(key, id), position as usize);
+        if is_misplaced(&self.entries, hole, entry) {
+            self.entries[hole] = entry;
+            rise(&mut self.entries, slots, hole);
+        } else if ARITY * hole + 1 >= self.entries.len() {
+            self.entries[hole] = entry;
+        } else {
+            self.rearm_parent(slots, keys, position, entry);
         }
+    }
+
+    /// As [`rearm`](Self::rearm), for one with children that is not before its own parent.
+    #[inline(never)]
+    fn rearm_parent(&mut self, slots: &mut [Slot], keys: &mut Keys, position: u32, entry: Entry) {
+        let at = position as usize;
+        if entry.deadline < self.entries[at].deadline {
+            self.entries[at] = entry;
+        } else if keys.has_room(entry.id()) || keys.try_make_room(slots.len()).is_ok() {
+            keys.set(entry.id(), entry.key());
+            self.lag(position);
+        } else {
+            // Without memory for keys, the entry is moved at once.
+            self.delay(slots, position, entry.id(), entry.key());
+        }
+    }
+
+    /// Whether a timer may have this deadline while its entry stays as it is, at `position`.
+    #[inline]
+    pub(crate) fn may_lag(&self, position: u32, deadline: Time) -> bool {
+        self.entries[position as usize].deadline <= deadline
+    }
+
+    /// Notes that the timer at `position` has a later key than its entry, which the entry does not know.
+    #[inline]
+    pub(crate) fn lag(&mut self, position: u32) {
+        self.entries[position as usize].tail |= LAGS;
     }
 
     /// Takes out the entry at `position`. O(log n), of random positions O(1) on average.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "what is done seldom is a call at the end, which saves no registers"
+    )]
+    #[inline(always)]
     pub(crate) fn remove(&mut self, slots: &mut [Slot], position: u32) {
         let position = position as usize;
         if let Some(last) = self.entries.pop()
             && let Some(removed) = self.entries.get_mut(position)
         {
             *removed = last;
-            slots[last.id() as usize].set_position(position);
+            slots[last.id() as usize] = Slot::in_heap(position);
             if ARITY * position + 1 < self.entries.len() {
                 sink(&mut self.entries, slots, position);
             } else if is_misplaced(&self.entries, position, last) {
@@ -158,27 +210,35 @@ impl Heap {
         }
     }
 
-    /// Gives the first timer, which is `id`, a key that is not earlier, and moves it at once. O(log n).
+    /// Takes out the first entry. O(log n).
     #[inline]
-    pub(crate) fn delay_first(&mut self, slots: &mut [Slot], id: u32, key: Key) {
-        slots[id as usize].set_key(key);
-        self.entries[0] = Entry::new(key, id);
-        if self.entries.len() > 1 {
+    pub(crate) fn remove_first(&mut self, slots: &mut [Slot]) {
+        if let Some(last) = self.entries.pop()
+            && let Some(first) = self.entries.first_mut()
+        {
+            *first = last;
             sink(&mut self.entries, slots, 0);
         }
     }
 
-    /// The earliest timer, if it is due. Lagging entries that come up are moved to where they belong.
+    /// Gives the timer at `position` a key that is not before that of its entry, and moves it at once. O(log n).
     #[inline]
-    pub(crate) fn first_due(&mut self, slots: &mut [Slot], now: Time) -> Option<Entry> {
+    pub(crate) fn delay(&mut self, slots: &mut [Slot], position: u32, id: u32, key: Key) {
+        self.entries[position as usize] = Entry::new(key, id);
+        sink(&mut self.entries, slots, position as usize);
+    }
+
+    /// The earliest timer, if it is due. Lagging entries that come up get the key that is theirs, and are moved to where they
+    /// belong.
+    #[inline]
+    pub(crate) fn first_due(&mut self, slots: &mut [Slot], now: Time, key_of: impl Fn(u32) -> Key) -> Option<Entry> {
         loop {
-            let first = self.entries.first_mut().filter(|first| first.deadline <= now)?;
-            let up_to_date = Entry::new(slots[first.id() as usize].key(), first.id());
-            if *first == up_to_date {
-                return Some(up_to_date);
+            let first = *self.entries.first().filter(|first| first.deadline <= now)?;
+            if !first.lags() {
+                return Some(first);
             }
-            *first = up_to_date;
-            sink(&mut self.entries, slots, 0);
+            cold_path();
+            self.delay(slots, 0, first.id(), key_of(first.id()));
         }
     }
 
@@ -207,13 +267,19 @@ impl Heap {
     }
 
     /// Panics if an invariant does not hold.
-    pub(crate) fn check_invariants(&self, slots: &[Slot]) {
+    pub(crate) fn check_invariants(&self, slots: &[Slot], key_of: impl Fn(u32) -> Key) {
         for (position, entry) in self.entries.iter().enumerate() {
             let parent = self.entries[position.saturating_sub(1) / ARITY];
             assert!(!entry.is_before(parent), "1: {entry:?} is before its parent {parent:?}");
-            let slot = slots[entry.id() as usize];
-            assert!(!slot.key().is_before(entry.key()), "2: {entry:?} is after {slot:?}");
-            assert_eq!(slot.place(), Place::Heap(position as u32), "3: {entry:?}");
+            if entry.lags() {
+                let key = key_of(entry.id());
+                assert!(!key.is_before(entry.key()), "2: {entry:?} is after {key:?}");
+            }
+            assert_eq!(
+                slots[entry.id() as usize].place(),
+                Place::Heap(position as u32),
+                "3: {entry:?}"
+            );
         }
         let places = slots.iter().filter(|slot| matches!(slot.place(), Place::Heap(_)));
         assert_eq!(places.count(), self.entries.len(), "3: slots without an entry");
@@ -225,28 +291,32 @@ impl Heap {
     }
 }
 
+/// The parent of `position` and the entry there; none of the first.
+#[inline]
+fn parent(entries: &[Entry], position: usize) -> Option<(usize, Entry)> {
+    let above = position.wrapping_sub(1) / ARITY;
+    entries.get(above).map(|&entry| (above, entry))
+}
+
 /// Whether the entry at `position` is before its parent: of random entries that come or take a hole, one in three is.
 #[inline]
 fn is_misplaced(entries: &[Entry], position: usize, entry: Entry) -> bool {
-    position > 0 && entry.is_before(entries[(position - 1) / ARITY])
+    parent(entries, position).is_some_and(|(_, parent)| entry.is_before(parent))
 }
 
-/// Moves the entry at `hole`, which is before its parent, up until it no longer is, and those parents down.
+/// Moves the entry at `hole` up until it is not before its parent, and those parents down.
 #[inline(never)]
 fn rise(entries: &mut [Entry], slots: &mut [Slot], mut hole: usize) {
     let entry = entries[hole];
-    loop {
-        let above = (hole - 1) / ARITY;
-        let parent = entries[above];
+    while let Some((above, parent)) = parent(entries, hole)
+        && entry.is_before(parent)
+    {
         entries[hole] = parent;
-        slots[parent.id() as usize].set_position(hole);
+        slots[parent.id() as usize] = Slot::in_heap(hole);
         hole = above;
-        if !is_misplaced(entries, hole, entry) {
-            break;
-        }
     }
     entries[hole] = entry;
-    slots[entry.id() as usize].set_position(hole);
+    slots[entry.id() as usize] = Slot::in_heap(hole);
 }
 
 /// Moves the entry at `hole` down to where its children are not earlier; it may also be before its parent.
@@ -262,7 +332,7 @@ fn sink(entries: &mut [Entry], slots: &mut [Slot], mut hole: usize) {
         let child = earliest(children);
         let moved = children[child];
         entries[hole] = moved;
-        slots[moved.id() as usize].set_position(hole);
+        slots[moved.id() as usize] = Slot::in_heap(hole);
         hole = first + child;
         first = ARITY * hole + 1;
     }
@@ -270,11 +340,11 @@ fn sink(entries: &mut [Entry], slots: &mut [Slot], mut hole: usize) {
     if let Some(child) = (first..entries.len()).reduce(|a, b| if entries[b].is_before(entries[a]) { b } else { a }) {
         let moved = entries[child];
         entries[hole] = moved;
-        slots[moved.id() as usize].set_position(hole);
+        slots[moved.id() as usize] = Slot::in_heap(hole);
         hole = child;
     }
     entries[hole] = entry;
-    slots[entry.id() as usize].set_position(hole);
+    slots[entry.id() as usize] = Slot::in_heap(hole);
     if is_misplaced(entries, hole, entry) {
         rise(entries, slots, hole);
     }
@@ -299,41 +369,66 @@ mod tests {
         for id in 0..6 {
             heap.insert(&mut slots, id, Key::at(10 + u64::from(id)));
         }
-        heap.check_invariants(&slots);
+        heap.check_invariants(&slots, no_keys);
         (heap, slots)
     }
 
-    /// Breaks the six timers and looks at them.
+    fn no_keys(id: u32) -> Key {
+        panic!("the entry of {id} does not lag");
+    }
+
+    /// Breaks the six timers and looks at them; the key of those whose entries lag is due at 15.
     fn check_after(breaking: impl FnOnce(&mut Heap, &mut [Slot])) {
         let (mut heap, mut slots) = six_timers();
         breaking(&mut heap, &mut slots);
-        heap.check_invariants(&slots);
+        heap.check_invariants(&slots, |_| Key::at(15));
+    }
+
+    #[test]
+    fn entries_that_lag_move_when_they_come_up() {
+        let (mut heap, mut slots) = six_timers();
+        for position in 0..3 {
+            assert!(heap.may_lag(position, Time::from_nanos(20)));
+            heap.lag(position);
+        }
+        let key_of = |id| Key::at(20 - u64::from(id));
+        heap.check_invariants(&slots, key_of);
+        assert_eq!(heap.first_due(&mut slots, Time::from_nanos(9), key_of), None);
+        let mut ids = Vec::new();
+        while let Some(first) = heap.first_due(&mut slots, Time::MAX, key_of) {
+            assert!(!first.lags());
+            heap.remove(&mut slots, 0);
+            slots[first.id() as usize] = Slot::UNARMED;
+            heap.check_invariants(&slots, key_of);
+            ids.push(first.id());
+        }
+        assert_eq!(ids, [3, 4, 5, 2, 1, 0]);
     }
 
     #[test]
     #[should_panic(expected = "1: ")]
     fn sees_a_child_before_its_parent() {
-        check_after(|heap, slots| {
-            heap.entries[5] = Entry::new(Key::at(10), 5);
-            slots[5].set_key(Key::at(10));
-        });
+        check_after(|heap, _| heap.entries[5] = Entry::new(Key::at(10), 5));
     }
 
     #[test]
     #[should_panic(expected = "2: ")]
-    fn sees_an_entry_after_its_slot() {
-        check_after(|_, slots| slots[5].set_key(Key::at(14)));
+    fn sees_an_entry_after_its_key() {
+        check_after(|heap, slots| {
+            heap.insert(slots, 6, Key::at(16));
+            heap.lag(6);
+        });
     }
 
     #[test]
     #[should_panic(expected = "3: Entry")]
     fn sees_a_slot_with_a_wrong_position() {
-        check_after(|_, slots| slots[5].set_position(4));
+        check_after(|_, slots| slots[5] = Slot::in_heap(4));
     }
 
     #[test]
     #[should_panic(expected = "3: slots without an entry")]
     fn sees_a_slot_without_an_entry() {
-        check_after(|_, slots| slots[6] = Slot::in_heap(Key::at(20), 6));
+        check_after(|_, slots| slots[6] = Slot::in_heap(6));
     }
 }

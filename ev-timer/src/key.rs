@@ -14,6 +14,12 @@ pub(crate) struct Key {
 }
 
 impl Key {
+    /// After all that are armed.
+    pub(crate) const MAX: Self = Self {
+        deadline: Time::MAX,
+        sequence: 0,
+    };
+
     /// The key of a new arming. `armings` counts them.
     #[inline]
     pub(crate) fn next(deadline: Time, armings: &mut u32) -> Self {

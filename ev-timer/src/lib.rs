@@ -35,7 +35,7 @@
 //! | | for | arm, cancel | push back | expire |
 //! |---|---|---|---|---|
 //! | [`Timers`] | everything: both below, put together | the better of both | the better of both | the better of both |
-//! | [`DeadlineHeap`] | deadlines of all kinds | O(log n), O(1) on average | a store | O(log n) |
+//! | [`DeadlineHeap`] | deadlines of all kinds | O(log n), O(1) on average | O(1) | O(log n) |
 //! | [`TimeoutQueue`] | one timeout for all | O(1) | O(1) | O(1) |
 //!
 //! [`Timers`] keeps arbitrary deadlines in the heap and finds by itself which timeouts are used so often that they
@@ -45,9 +45,10 @@
 //! # How it works
 //!
 //! The heap is 4-ary and keeps the deadlines in its entries, so that a comparison follows no pointer, and the position
-//! of each timer in an array beside it, so that any timer can be taken out. Pushing a deadline back only notes it; the
-//! entry moves when it comes up. A queue is a list in the order of arming, which for one timeout is the order of
-//! deadlines. A timer takes 16 bytes, in the heap 16 more, and 8 for the links where queues are in use.
+//! of each timer in an array beside it, so that any timer can be taken out. Pushing a deadline back moves nothing: it is
+//! noted, and the entry moves when it comes up. A queue is a list in the order of arming, which for one timeout is the
+//! order of deadlines. A timer takes 4 bytes, in the heap 16 more. Where any was pushed back, or a queue is in use, there
+//! are 12 more for each, and 8 for the links of queues.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -56,6 +57,7 @@ extern crate alloc;
 mod deadline_heap;
 mod heap;
 mod key;
+mod keys;
 mod list;
 mod popular;
 mod queues;

@@ -13,7 +13,7 @@
 use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
 
-use crate::slots::{MAX_ID, give_back};
+use crate::slots::{MAX_ID, give_back, grow, try_grow};
 
 /// No id.
 const NIL: u32 = u32::MAX;
@@ -75,7 +75,7 @@ impl Links {
 
     /// Makes room for all ids below `ids`.
     pub(crate) fn try_make_room(&mut self, ids: usize) -> Result<(), TryReserveError> {
-        self.by_id.try_reserve(ids.saturating_sub(self.by_id.len()))?;
+        try_grow(&mut self.by_id, ids)?;
         self.make_room(ids);
         Ok(())
     }
@@ -83,6 +83,7 @@ impl Links {
     /// Makes room for all ids below `ids`.
     pub(crate) fn make_room(&mut self, ids: usize) {
         if ids > self.by_id.len() {
+            grow(&mut self.by_id, ids);
             self.by_id.resize(ids, Link { prev: NIL, next: NIL });
         }
     }

@@ -11,7 +11,7 @@
 //!
 //! 1. From head to tail of a queue, keys ascend, and no deadline is after `latest`.
 //! 2. `heads` holds the queues that are not empty, each under the key of its head. As in any of these heaps an entry
-//!    may lag, so a head that goes is only noted.
+//!    may lag, so a head that goes is only noted: the new one's key counts.
 //! 3. A timer's slot says which queue it is in, and the links of that queue hold it.
 //! 4. No two queues have the same timeout.
 //! 5. At most `MOST_KEPT` queues are kept for a handle, and at most `MOST_FOUND` are not.
@@ -22,6 +22,7 @@ use alloc::vec::Vec;
 use crate::Time;
 use crate::heap::{Entry, Heap};
 use crate::key::Key;
+use crate::keys::Keys;
 use crate::list::{Links, List};
 use crate::slots::{Place, Slot};
 
@@ -45,6 +46,7 @@ pub(crate) struct Queues {
     by_number: Vec<Queue>,
     links: Links,
     heads: Heap,
+    /// Where in `heads` each queue is.
     head_slots: Vec<Slot>,
 }
 
@@ -172,61 +174,64 @@ impl Queues {
         self.heads.insert(&mut self.head_slots, queue, key);
     }
 
-    /// Moves a timer of the queue to the end, its slot having a new key with which the queue accepts it there. O(1).
+    /// Moves a timer of the queue to the end, having a new key with which the queue accepts it there. O(1).
     #[inline(never)]
-    pub(crate) fn renew(&mut self, slots: &[Slot], number: u32, id: u32) {
+    pub(crate) fn renew(&mut self, number: u32, id: u32, key: Key) {
         let queue = &mut self.by_number[number as usize];
-        queue.latest = slots[id as usize].key().deadline;
+        queue.latest = key.deadline;
         let was_head = queue.list.head() == Some(id);
         self.links.move_to_back(&mut queue.list, id);
         if was_head {
-            self.update_head(slots, number);
+            self.update_head(number);
         }
     }
 
     /// Takes a timer out of the queue. O(1), and O(log q) where it leaves one of q queues empty.
     #[inline]
-    pub(crate) fn remove(&mut self, slots: &[Slot], queue: u32, id: u32) {
+    pub(crate) fn remove(&mut self, queue: u32, id: u32) {
         let list = &mut self.by_number[queue as usize].list;
         let was_head = list.head() == Some(id);
         self.links.remove(list, id);
         if was_head {
-            self.update_head(slots, queue);
+            self.update_head(queue);
         }
     }
 
-    /// Tells `heads` that a queue that was not empty has another head, or its head another key, or none any more.
+    /// Tells `heads` that a queue that was not empty has another head, or its head a later key, or none any more.
     #[inline(never)]
-    fn update_head(&mut self, slots: &[Slot], queue: u32) {
-        let head = self.by_number[queue as usize].list.head();
-        let head_slots = &mut self.head_slots[..];
-        if let Place::Heap(position) = head_slots[queue as usize].place() {
-            if let Some(head) = head {
-                self.heads
-                    .rearm(head_slots, queue, position, slots[head as usize].key());
-            } else {
-                self.heads.remove(head_slots, position);
-                head_slots[queue as usize] = Slot::UNARMED;
-            }
+    fn update_head(&mut self, queue: u32) {
+        let Place::Heap(position) = self.head_slots[queue as usize].place() else {
+            return;
+        };
+        if self.by_number[queue as usize].list.is_empty() {
+            self.heads.remove(&mut self.head_slots, position);
+            self.head_slots[queue as usize] = Slot::UNARMED;
+        } else {
+            self.heads.lag(position);
         }
     }
 
     /// The queue with the earliest head, and that head's key, if it is due.
     #[inline]
-    pub(crate) fn first_due(&mut self, now: Time) -> Option<Entry> {
-        self.heads.first_due(&mut self.head_slots, now)
+    pub(crate) fn first_due(&mut self, keys: &Keys, now: Time) -> Option<Entry> {
+        let Self {
+            by_number,
+            heads,
+            head_slots,
+            ..
+        } = self;
+        heads.first_due(head_slots, now, |queue| head_key(by_number, keys, queue))
     }
 
     /// Takes the first timer out of the queue that [`first_due`](Self::first_due) found. O(log q) for q queues.
     #[inline]
-    pub(crate) fn pop(&mut self, slots: &[Slot], queue: u32) -> Option<u32> {
+    pub(crate) fn pop(&mut self, keys: &Keys, queue: u32) -> Option<u32> {
         let list = &mut self.by_number[queue as usize].list;
         let first = self.links.pop_front(list)?;
         if let Some(head) = list.head() {
-            self.heads
-                .delay_first(&mut self.head_slots, queue, slots[head as usize].key());
+            self.heads.delay(&mut self.head_slots, 0, queue, keys.of(head));
         } else {
-            self.heads.remove(&mut self.head_slots, 0);
+            self.heads.remove_first(&mut self.head_slots);
             self.head_slots[queue as usize] = Slot::UNARMED;
         }
         Some(first)
@@ -269,22 +274,32 @@ impl Queues {
     }
 
     /// Panics if an invariant does not hold.
-    pub(crate) fn check_invariants(&self, slots: &[Slot]) {
+    pub(crate) fn check_invariants(&self, slots: &[Slot], keys: &Keys) {
         self.links
             .check_invariants(self.by_number.iter().map(|queue| &queue.list));
-        self.heads.check_invariants(&self.head_slots);
+        self.heads
+            .check_invariants(&self.head_slots, |queue| head_key(&self.by_number, keys, queue));
         let mut queued = 0;
         for (number, (queue, slot)) in (0..).zip(self.by_number.iter().zip(&self.head_slots)) {
-            let members = || self.links.iter(&queue.list).map(|id| slots[id as usize]);
+            let members = || self.links.iter(&queue.list);
+            let member_keys = || members().map(|id| keys.of(id));
             assert!(
-                members().is_sorted_by(|a, b| a.key().is_before(b.key()))
-                    && members().all(|slot| slot.key().deadline <= queue.latest),
+                member_keys().is_sorted_by(|a, b| a.is_before(*b))
+                    && member_keys().all(|key| key.deadline <= queue.latest),
                 "1: {queue:?}"
             );
-            let head = slot.is_armed().then(|| slot.key());
-            assert_eq!(head, members().next().map(|slot| slot.key()), "2: {queue:?}");
+            let entry = match slot.place() {
+                Place::Heap(position) => self.heads.get(position),
+                _ => None,
+            };
+            // What lags was compared by the heap.
+            let known = entry.filter(|entry| !entry.lags()).map(Entry::key);
             assert!(
-                members().all(|slot| slot.place() == Place::Queue(number)),
+                entry.is_some() != queue.list.is_empty() && known.is_none_or(|key| Some(key) == member_keys().next()),
+                "2: {queue:?}"
+            );
+            assert!(
+                members().all(|id| slots[id as usize].place() == Place::Queue(number)),
                 "3: {queue:?}"
             );
             assert_eq!(self.position(queue.timeout), Some(number), "4: {queue:?}");
@@ -308,79 +323,109 @@ impl Queues {
     }
 }
 
+/// The key of a queue's head.
+fn head_key(by_number: &[Queue], keys: &Keys, queue: u32) -> Key {
+    let head = by_number[queue as usize].list.head();
+    // A queue with a head in the heap of heads is not empty.
+    head.map_or(Key::MAX, |head| keys.of(head))
+}
+
 #[cfg(test)]
 mod tests {
     use alloc::vec;
 
     use super::*;
 
-    fn push(queues: &mut Queues, slots: &mut [Slot], queue: u32, id: u32, key: Key) {
-        queues.try_make_links(slots.len()).unwrap();
+    /// What else belongs to timers in queues.
+    struct Rest {
+        slots: Vec<Slot>,
+        keys: Keys,
+    }
+
+    impl Rest {
+        fn new(ids: usize) -> Self {
+            let mut keys = Keys::new();
+            keys.try_make_room(ids).unwrap();
+            Self {
+                slots: vec![Slot::UNARMED; ids],
+                keys,
+            }
+        }
+    }
+
+    fn push(queues: &mut Queues, rest: &mut Rest, queue: u32, id: u32, key: Key) {
+        queues.try_make_links(rest.slots.len()).unwrap();
         assert!(queues.accepts(queue, key.deadline));
-        slots[id as usize] = Slot::in_queue(key, queue);
+        rest.slots[id as usize] = Slot::in_queue(queue);
+        rest.keys.set(id, key);
         queues.push(queue, id, key);
     }
 
+    fn check(queues: &Queues, rest: &Rest) {
+        queues.check_invariants(&rest.slots, &rest.keys);
+    }
+
     /// Timers 0 and 1 in one queue, 2 in another; there is a slot for 3.
-    fn two_queues() -> (Queues, Vec<Slot>) {
-        let (mut queues, mut slots) = (Queues::new(), vec![Slot::UNARMED; 4]);
+    fn two_queues() -> (Queues, Rest) {
+        let (mut queues, mut rest) = (Queues::new(), Rest::new(4));
         let [first, second] = [10, 20].map(|timeout| queues.keep(timeout).unwrap());
         for (queue, id, deadline) in [(first, 0, 10), (first, 1, 11), (second, 2, 20)] {
-            push(&mut queues, &mut slots, queue, id, Key::at(deadline));
+            push(&mut queues, &mut rest, queue, id, Key::at(deadline));
         }
-        queues.check_invariants(&slots);
-        (queues, slots)
+        check(&queues, &rest);
+        (queues, rest)
     }
 
     #[test]
     fn room_for_one_more_head_is_enough_for_one() {
-        let (mut queues, mut slots) = (Queues::new(), vec![Slot::UNARMED; 100]);
+        let (mut queues, mut rest) = (Queues::new(), Rest::new(100));
         for id in 0..100 {
             let queue = queues.keep(u64::from(id)).unwrap();
             queues.try_make_room().unwrap();
             let before = queues.heads.bytes();
-            push(&mut queues, &mut slots, queue, id, Key::at(10));
+            push(&mut queues, &mut rest, queue, id, Key::at(10));
             assert_eq!(queues.heads.bytes(), before);
         }
     }
 
     #[test]
     fn a_queue_takes_what_leaves_it_sorted() {
-        let (mut queues, mut slots) = two_queues();
+        let (mut queues, mut rest) = two_queues();
         let at = Time::from_nanos;
         assert!(queues.accepts(0, at(11)) && !queues.accepts(0, at(10)));
         assert!(queues.keeps(0, 10, at(11)) && !queues.keeps(0, 10, at(10)) && !queues.keeps(0, 20, at(11)));
         for id in [0, 1] {
-            queues.remove(&slots, 0, id);
-            slots[id as usize] = Slot::UNARMED;
+            queues.remove(0, id);
+            rest.slots[id as usize] = Slot::UNARMED;
         }
         assert!(queues.accepts(0, at(0)), "an empty queue takes all");
-        queues.check_invariants(&slots);
+        check(&queues, &rest);
     }
 
     #[test]
     fn shrinking_leaves_links_for_the_ids_in_use() {
-        let (mut queues, mut slots) = two_queues();
-        slots.resize(1000, Slot::UNARMED);
-        push(&mut queues, &mut slots, 1, 999, Key::at(21));
-        queues.remove(&slots, 1, 999);
-        slots.truncate(3);
+        let (mut queues, mut rest) = two_queues();
+        rest.slots.resize(1000, Slot::UNARMED);
+        rest.keys.try_make_room(1000).unwrap();
+        push(&mut queues, &mut rest, 1, 999, Key::at(21));
+        queues.remove(1, 999);
+        rest.slots.truncate(3);
         queues.shrink_to_fit(3);
         assert_eq!(queues.links.bytes(), 3 * 8);
-        queues.check_invariants(&slots);
+        check(&queues, &rest);
     }
 
     /// Breaks the two queues and looks at them.
-    fn check_after(breaking: impl FnOnce(&mut Queues, &mut [Slot])) {
-        let (mut queues, mut slots) = two_queues();
-        breaking(&mut queues, &mut slots);
-        queues.check_invariants(&slots);
+    fn check_after(breaking: impl FnOnce(&mut Queues, &mut Rest)) {
+        let (mut queues, mut rest) = two_queues();
+        breaking(&mut queues, &mut rest);
+        check(&queues, &rest);
     }
 
     #[test]
     #[should_panic(expected = "1: Queue")]
     fn sees_a_queue_out_of_order() {
-        check_after(|_, slots| slots[1].set_key(Key::at(9)));
+        check_after(|_, rest| rest.keys.set(1, Key::at(9)));
     }
 
     #[test]
@@ -392,19 +437,19 @@ mod tests {
     #[test]
     #[should_panic(expected = "2: Queue")]
     fn sees_a_wrong_key_of_a_head() {
-        check_after(|_, slots| slots[2].set_key(Key::at(19)));
+        check_after(|_, rest| rest.keys.set(2, Key::at(19)));
     }
 
     #[test]
     #[should_panic(expected = "3: Queue")]
     fn sees_a_timer_in_the_wrong_queue() {
-        check_after(|_, slots| slots[1] = Slot::in_queue(Key::at(11), 1));
+        check_after(|_, rest| rest.slots[1] = Slot::in_queue(1));
     }
 
     #[test]
     #[should_panic(expected = "3: slots of timers that are in no queue")]
     fn sees_a_timer_in_no_queue() {
-        check_after(|_, slots| slots[3] = Slot::in_queue(Key::at(12), 0));
+        check_after(|_, rest| rest.slots[3] = Slot::in_queue(0));
     }
 
     #[test]
@@ -420,6 +465,6 @@ mod tests {
         for timeout in 0..=MOST_FOUND {
             queues.add(timeout as u64);
         }
-        queues.check_invariants(&[]);
+        queues.check_invariants(&[], &Keys::new());
     }
 }

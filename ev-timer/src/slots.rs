@@ -1,15 +1,16 @@
-//! What is known of each timer, by its id.
+//! Where each timer is, by its id.
 //!
 //! ```text
-//! id      0                        1                       2
-//!         deadline|sequence|place  deadline|sequence|place  ..
-//!                            │                        │
-//!                            ▼                        ▼
-//!                     position in a heap       number of a queue
+//! id      0      1      2
+//!         place  place  ..
+//!           │      │
+//!           ▼      ▼
+//!   position in    number of
+//!     a heap       a queue
 //! ```
 //!
-//! The heap and the queues order ids; the deadline that counts stands here, 16 bytes an id. A `place` is one of three,
-//! told apart by its range. All arrays are trimmed together, from time to time as timers are disarmed. Invariants:
+//! A place is one of three, told apart by its range, and takes 4 bytes. All arrays are trimmed together, from time to time as
+//! timers are disarmed. Invariants:
 //!
 //! 1. The place of a timer that is not armed is `NOWHERE`, and only theirs is.
 //! 2. Every armed timer has a slot. There may be more slots.
@@ -17,15 +18,13 @@
 use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
 
-use crate::Time;
-use crate::key::Key;
-
 /// Places from here on are queues; below are positions in a heap, which are fewer than there are ids.
 const FIRST_QUEUE: u32 = u32::MAX - 512;
 const NOWHERE: u32 = u32::MAX;
 
-/// The largest id.
-pub(crate) const MAX_ID: u32 = FIRST_QUEUE - 1;
+/// The largest id. The heap has 31 bits for it.
+pub(crate) const MAX_ID: u32 = u32::MAX >> 1;
+const _: () = assert!(MAX_ID < FIRST_QUEUE);
 
 /// Arrays no longer than this are left alone.
 const SMALL: usize = 64;
@@ -40,71 +39,36 @@ pub(crate) enum Place {
     Queue(u32),
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Slot {
-    deadline: Time,
-    sequence: u32,
-    place: u32,
-}
-
-const _: () = assert!(size_of::<Slot>() == 16);
+/// A [`Place`] in four bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Slot(u32);
 
 impl Slot {
-    pub(crate) const UNARMED: Self = Self {
-        deadline: Time::ZERO,
-        sequence: 0,
-        place: NOWHERE,
-    };
+    pub(crate) const UNARMED: Self = Self(NOWHERE);
 
     #[inline]
-    pub(crate) fn in_heap(key: Key, position: u32) -> Self {
-        Self {
-            deadline: key.deadline,
-            sequence: key.sequence,
-            place: position,
-        }
+    pub(crate) fn in_heap(position: usize) -> Self {
+        Self(position as u32)
     }
 
     #[inline]
-    pub(crate) fn in_queue(key: Key, queue: u32) -> Self {
-        Self {
-            deadline: key.deadline,
-            sequence: key.sequence,
-            place: FIRST_QUEUE + queue,
-        }
+    pub(crate) fn in_queue(queue: u32) -> Self {
+        Self(FIRST_QUEUE + queue)
     }
 
-    #[inline]
-    pub(crate) fn key(&self) -> Key {
-        Key {
-            deadline: self.deadline,
-            sequence: self.sequence,
-        }
-    }
-
-    #[inline]
-    pub(crate) fn place(&self) -> Place {
-        match self.place {
+    #[expect(clippy::inline_always, reason = "who matches on it has one comparison less")]
+    #[inline(always)]
+    pub(crate) fn place(self) -> Place {
+        match self.0 {
+            position @ ..FIRST_QUEUE => Place::Heap(position),
             NOWHERE => Place::Nowhere,
-            queue @ FIRST_QUEUE.. => Place::Queue(queue - FIRST_QUEUE),
-            position => Place::Heap(position),
+            queue => Place::Queue(queue - FIRST_QUEUE),
         }
     }
 
     #[inline]
-    pub(crate) fn set_key(&mut self, key: Key) {
-        self.deadline = key.deadline;
-        self.sequence = key.sequence;
-    }
-
-    #[inline]
-    pub(crate) fn set_position(&mut self, position: usize) {
-        self.place = position as u32;
-    }
-
-    #[inline]
-    pub(crate) fn is_armed(&self) -> bool {
-        self.place != NOWHERE
+    pub(crate) fn is_armed(self) -> bool {
+        self != Self::UNARMED
     }
 }
 
@@ -164,7 +128,7 @@ impl Slots {
     pub(crate) fn make_room(&mut self, id: u32) {
         assert!(id <= MAX_ID, "a timer's id is at most {MAX_ID}, not {id}");
         if !self.has_room(id) {
-            self.by_id.reserve(id as usize + 1 - self.by_id.len());
+            grow(&mut self.by_id, id as usize + 1);
             self.lengthen(id);
         }
     }
@@ -173,37 +137,39 @@ impl Slots {
         if !self.has_room(id) {
             // An id that is too large gets the error of an array that would be: one cannot be made by hand.
             let len = if id <= MAX_ID { id as usize + 1 } else { usize::MAX };
-            self.by_id.try_reserve(len - self.by_id.len())?;
+            try_grow(&mut self.by_id, len)?;
             self.lengthen(id);
         }
         Ok(())
     }
 
-    /// Makes the array, which has memory for it, reach beyond `id`: where it can to twice the length, so that ids that
-    /// come one by one do not come here one by one.
+    /// Makes the array, which has memory for it, reach beyond `id`: where it can by half its length, so that ids that come
+    /// one by one do not come here one by one.
     fn lengthen(&mut self, id: u32) {
         let most = self.by_id.capacity().min(MAX_ID as usize + 1);
-        let len = (2 * self.by_id.len()).clamp(id as usize + 1, most);
+        let usual = self.by_id.len() + 4 + self.by_id.len() / 2;
+        let len = usual.clamp(id as usize + 1, most);
         self.by_id.resize(len, Slot::UNARMED);
         self.trim_at = len + SMALL;
     }
 
-    /// The slot of the timer, if it is armed.
+    /// Where the timer is.
     #[inline]
-    pub(crate) fn armed(&self, id: u32) -> Option<&Slot> {
-        self.by_id.get(id as usize).filter(|slot| slot.is_armed())
+    pub(crate) fn place(&self, id: u32) -> Place {
+        self.slot(id).place()
     }
 
-    /// Marks the timer as not armed. Returns where it was, and its deadline, or `None` if it was not armed.
     #[inline]
-    pub(crate) fn disarm(&mut self, id: u32) -> Option<(Place, Time)> {
-        let slot = self.by_id.get_mut(id as usize).filter(|slot| slot.is_armed())?;
-        let place = slot.place();
-        slot.place = NOWHERE;
-        let deadline = slot.deadline;
+    pub(crate) fn slot(&self, id: u32) -> Slot {
+        self.by_id.get(id as usize).copied().unwrap_or(Slot::UNARMED)
+    }
+
+    /// Marks an armed timer as not armed.
+    #[inline]
+    pub(crate) fn disarm(&mut self, id: u32) {
+        self.by_id[id as usize] = Slot::UNARMED;
         self.disarmed += 1;
         self.reached = self.reached.max(id as usize + 1);
-        Some((place, deadline))
     }
 
     /// Whether it is time to trim, `armed` timers being left: when as many were disarmed as there are slots, and at the
@@ -230,7 +196,7 @@ impl Slots {
         self.disarmed = 0;
         let kept = (len - self.credit).max(self.reached);
         self.reached = 0;
-        let last = self.by_id[kept..].iter().rposition(Slot::is_armed);
+        let last = self.by_id[kept..].iter().rposition(|slot| slot.is_armed());
         self.by_id.truncate(last.map_or(kept, |last| kept + last + 1));
         self.credit -= len - self.by_id.len();
         self.trim_at = self.by_id.len() + SMALL;
@@ -238,7 +204,7 @@ impl Slots {
     }
 
     pub(crate) fn shrink_to_fit(&mut self) {
-        let last = self.by_id.iter().rposition(Slot::is_armed);
+        let last = self.by_id.iter().rposition(|slot| slot.is_armed());
         self.by_id.truncate(last.map_or(0, |last| last + 1));
         self.by_id.shrink_to_fit();
         self.reached = 0;
@@ -253,14 +219,40 @@ impl Slots {
         self.by_id.len()
     }
 
-    /// The armed timers, by id.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Slot)> {
-        (0..).zip(&self.by_id).filter(|(_, slot)| slot.is_armed())
+    /// The armed timers, in the order of their ids.
+    pub(crate) fn armed(&self) -> impl Iterator<Item = u32> {
+        (0..)
+            .zip(&self.by_id)
+            .filter(|(_, slot)| slot.is_armed())
+            .map(|(id, _)| id)
     }
 
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
         self.by_id.capacity() * size_of::<Slot>()
+    }
+}
+
+/// Makes room for `len` elements in all. An array grows by half its length at least: that costs O(1) for each element, and
+/// leaves a third of the memory unused at most.
+pub(crate) fn try_grow<T>(array: &mut Vec<T>, len: usize) -> Result<(), TryReserveError> {
+    if len <= array.capacity() {
+        return Ok(());
+    }
+    let (more, usual) = (len - array.len(), 4 + array.len() / 2);
+    array
+        .try_reserve_exact(more.max(usual))
+        .or_else(|_| array.try_reserve_exact(more))
+}
+
+/// As [`try_grow`].
+///
+/// # Panics
+///
+/// As any array does for which there is no memory.
+pub(crate) fn grow<T>(array: &mut Vec<T>, len: usize) {
+    if try_grow(array, len).is_err() {
+        array.reserve(len - array.len());
     }
 }
 
@@ -278,37 +270,31 @@ pub(crate) fn give_back<T>(array: &mut Vec<T>, used: usize) {
 mod tests {
     use super::*;
 
-    const KEY: Key = Key {
-        deadline: Time::ZERO,
-        sequence: 0,
-    };
-
     /// Slots for `0..len`, of which the last is armed.
     fn slots(len: usize) -> Slots {
         let mut slots = Slots::with_capacity(len);
         slots.make_room(len as u32 - 1);
         assert_eq!(slots.len(), len);
-        slots.as_mut_slice()[len - 1] = Slot::in_heap(KEY, 0);
+        slots.as_mut_slice()[len - 1] = Slot::in_heap(0);
         slots
     }
 
     /// Arms and disarms the first timer until it is time to trim.
     fn disarmings_until_trim(slots: &mut Slots) -> Option<usize> {
         (1..10_000).find(|_| {
-            slots.as_mut_slice()[0] = Slot::in_heap(KEY, 0);
-            slots.disarm(0).unwrap();
+            slots.as_mut_slice()[0] = Slot::in_heap(0);
+            slots.disarm(0);
             slots.wants_trim(1)
         })
     }
 
     #[test]
     fn places_are_not_mistaken_for_one_another() {
-        assert_eq!(MAX_ID, u32::MAX - 513, "all but 512 queues and one number for nowhere");
         for position in [0, 1, MAX_ID] {
-            assert_eq!(Slot::in_heap(KEY, position).place(), Place::Heap(position));
+            assert_eq!(Slot::in_heap(position as usize).place(), Place::Heap(position));
         }
         for queue in [0, 1, 511] {
-            assert_eq!(Slot::in_queue(KEY, queue).place(), Place::Queue(queue));
+            assert_eq!(Slot::in_queue(queue).place(), Place::Queue(queue));
         }
         assert_eq!(Slot::UNARMED.place(), Place::Nowhere);
     }
@@ -323,7 +309,8 @@ mod tests {
                 growths += 1;
             }
         }
-        assert!(growths <= 16 + 1, "{growths} for 2^16 ids");
+        assert!(growths <= 30, "{growths} for 2^16 ids");
+        assert!(slots.bytes() <= 3 * slots.len() / 2 * size_of::<Slot>());
     }
 
     #[test]
@@ -343,7 +330,7 @@ mod tests {
         for (len, due) in [(SMALL, false), (SMALL + 1, true)] {
             let mut slots = slots(len);
             assert!(!slots.wants_trim(1));
-            slots.disarm(len as u32 - 1).unwrap();
+            slots.disarm(len as u32 - 1);
             assert_eq!(slots.wants_trim(0), due, "{len} slots");
         }
     }

@@ -6,8 +6,9 @@ use core::time::Duration;
 
 use crate::Time;
 use crate::key::Key;
+use crate::keys::Keys;
 use crate::list::{Links, List};
-use crate::slots::{MAX_ID, Slot, Slots};
+use crate::slots::{MAX_ID, Place, Slot, Slots};
 use crate::time::nanos;
 
 /// The timers of one timeout: arming, disarming and expiry are O(1).
@@ -41,6 +42,7 @@ pub struct TimeoutQueue {
     list: List,
     links: Links,
     slots: Slots,
+    keys: Keys,
 }
 
 impl TimeoutQueue {
@@ -55,6 +57,7 @@ impl TimeoutQueue {
             list: List::new(),
             links: Links::new(),
             slots: Slots::new(),
+            keys: Keys::new(),
         }
     }
 
@@ -73,6 +76,7 @@ impl TimeoutQueue {
     /// There is not enough memory, or `id` is larger than [`Self::MAX_ID`]. Nothing has changed for the timers.
     pub fn try_reserve(&mut self, id: u32) -> Result<(), TryReserveError> {
         self.slots.try_make_room(id)?;
+        self.keys.try_make_room(self.slots.len())?;
         self.links.try_make_room(self.slots.len())
     }
 
@@ -87,20 +91,23 @@ impl TimeoutQueue {
             .list
             .tail()
             .map_or(deadline, |tail| deadline.max(self.deadline_of(tail)));
-        if self.slots.armed(id).is_some() {
+        if self.is_armed(id) {
             self.links.remove(&mut self.list, id);
         } else {
             self.slots.make_room(id);
+            self.keys.make_room(self.slots.len());
             self.links.make_room(self.slots.len());
         }
         self.links.push_back(&mut self.list, id);
-        self.slots.as_mut_slice()[id as usize] = Slot::in_queue(Key { deadline, sequence: 0 }, 0);
+        self.keys.set(id, Key { deadline, sequence: 0 });
+        self.slots.as_mut_slice()[id as usize] = Slot::in_queue(0);
     }
 
     /// Disarms the timer and returns the deadline it had, `None` if it was not armed.
     pub fn cancel(&mut self, id: u32) -> Option<Time> {
-        let (_, deadline) = self.slots.disarm(id)?;
+        let deadline = self.deadline(id)?;
         self.links.remove(&mut self.list, id);
+        self.slots.disarm(id);
         if self.slots.wants_trim(self.len()) {
             self.trim();
         }
@@ -110,7 +117,7 @@ impl TimeoutQueue {
     /// The deadline of the timer, `None` if it is not armed.
     #[must_use]
     pub fn deadline(&self, id: u32) -> Option<Time> {
-        self.slots.armed(id).map(|slot| slot.key().deadline)
+        self.is_armed(id).then(|| self.deadline_of(id))
     }
 
     /// The earliest deadline, `None` if no timer is armed.
@@ -128,12 +135,18 @@ impl TimeoutQueue {
 
     #[inline]
     fn deadline_of(&self, id: u32) -> Time {
-        self.slots.as_slice()[id as usize].key().deadline
+        self.keys.of(id).deadline
+    }
+
+    #[inline]
+    fn is_armed(&self, id: u32) -> bool {
+        self.slots.place(id) != Place::Nowhere
     }
 
     #[cold]
     fn trim(&mut self) {
         self.slots.trim();
+        self.keys.trim(self.slots.len());
         self.links.trim(self.slots.len());
     }
 
@@ -156,6 +169,7 @@ impl TimeoutQueue {
         self.list = List::new();
         self.links.clear();
         self.slots.clear();
+        self.keys.clear();
     }
 
     /// The armed timers and their deadlines, in the order in which they will fire.
@@ -166,6 +180,7 @@ impl TimeoutQueue {
     /// Gives back all memory that the armed timers do not need. O(largest id in use).
     pub fn shrink_to_fit(&mut self) {
         self.slots.shrink_to_fit();
+        self.keys.shrink_to_fit(self.slots.len());
         self.links.shrink_to_fit(self.slots.len());
     }
 
@@ -178,7 +193,7 @@ impl TimeoutQueue {
         self.links.check_invariants([&self.list]);
         assert!(self.iter().is_sorted_by_key(|(_, deadline)| deadline), "not sorted");
         assert_eq!(
-            self.slots.iter().count(),
+            self.slots.armed().count(),
             self.len(),
             "a timer is armed and not in the list"
         );
@@ -204,7 +219,7 @@ mod tests {
     const TIMERS: u32 = 1000;
 
     fn bytes(queue: &TimeoutQueue) -> usize {
-        queue.links.bytes() + queue.slots.bytes()
+        queue.links.bytes() + queue.slots.bytes() + queue.keys.bytes()
     }
 
     fn full() -> TimeoutQueue {
@@ -244,8 +259,8 @@ mod tests {
                 queue.set(0, Time::ZERO);
                 queue.cancel(0);
             }
-            // Two arrays, each at most four times as long as one that is left alone.
-            assert!(bytes(&queue) <= 4 * 64 * (16 + 8), "{}", bytes(&queue));
+            // Three arrays, each at most four times as long as one that is left alone.
+            assert!(bytes(&queue) <= 4 * 64 * (4 + 12 + 8), "{}", bytes(&queue));
         }
     }
 
@@ -278,7 +293,7 @@ mod tests {
             deadline: Time::ZERO,
             sequence: 0,
         };
-        queue.slots.as_mut_slice()[999].set_key(key);
+        queue.keys.set(999, key);
         queue.check_invariants();
     }
 

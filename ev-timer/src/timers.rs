@@ -1,12 +1,12 @@
 //! Heap and queues together.
 //!
 //! ```text
-//!                 slots[id] = deadline | sequence | place
-//!                            ▲                   ▲
-//!  heap of timers ───────────┘                   └─────────── queues ◄── heap of their heads
-//!  set, set_after                                             set_in, set_after
-//!                                                                ▲
-//!                                       popular: which timeouts are in heavy use
+//!                 slots[id] = place       keys[id] = deadline | sequence
+//!                               ▲           ▲    of timers that are in a queue, or later than the heap knows
+//!  heap of timers ──────────────┴───────────┴── queues ◄── heap of their heads
+//!  set, set_after                               set_in, set_after
+//!                                                  ▲
+//!                         popular: which timeouts are in heavy use
 //! ```
 //!
 //! The next timer is the earlier of the first in the heap and the first head. Invariants, beside those of the parts:
@@ -18,8 +18,9 @@ use alloc::collections::TryReserveError;
 use core::fmt;
 use core::time::Duration;
 
-use crate::heap::Heap;
+use crate::heap::{Entry, Heap};
 use crate::key::Key;
+use crate::keys::Keys;
 use crate::popular::{Popular, Use};
 use crate::queues::Queues;
 use crate::slots::{MAX_ID, Place, Slot, Slots};
@@ -35,7 +36,7 @@ use crate::{SameDuration, Time, TooManyDurations};
 /// | | costs |
 /// |---|---|
 /// | [`set`](Self::set): deadlines of any kind | O(log n), close to O(1) on average |
-/// | a later deadline for an armed timer | a store |
+/// | a later deadline for an armed timer | O(1) |
 /// | [`set_after`](Self::set_after) where a timeout keeps coming, [`set_in`](Self::set_in) | O(1) |
 /// | [`cancel`](Self::cancel) | O(log n) in the heap, close to O(1) on average; O(1) in a queue |
 /// | [`pop_expired`](Self::pop_expired) | O(log n) from the heap, O(1) from a queue |
@@ -43,9 +44,9 @@ use crate::{SameDuration, Time, TooManyDurations};
 ///
 /// # Ids and memory
 ///
-/// Ids index arrays: use small numbers, and the same ones again. Memory goes with the largest id armed (16 bytes up to
-/// it, 24 once queues are used) and the most timers that were in the heap (16 bytes each). An id is at most
-/// [`Self::MAX_ID`]. The struct itself takes a good kilobyte, to watch which timeouts are in use.
+/// Ids index arrays: use small numbers, and the same ones again. Memory goes with the largest id armed (4 bytes up to it,
+/// 16 once one was pushed back, 24 once queues are used) and the most timers that were in the heap (16 bytes each). An id
+/// is at most [`Self::MAX_ID`]. The struct itself takes a good kilobyte, to watch which timeouts are in use.
 ///
 /// Memory is given back once less than a quarter of it has been in use while as many timers were disarmed as there are ids,
 /// or between two moments without any timer. So a burst that follows on a burst finds its memory in place; after the last of
@@ -78,6 +79,7 @@ use crate::{SameDuration, Time, TooManyDurations};
 #[derive(Clone)]
 pub struct Timers {
     slots: Slots,
+    keys: Keys,
     heap: Heap,
     queues: Queues,
     popular: Popular,
@@ -85,7 +87,7 @@ pub struct Timers {
 }
 
 impl Timers {
-    /// The largest id a timer may have: 513 of the 2³² numbers are reserved.
+    /// The largest id a timer may have: 2³¹ − 1.
     pub const MAX_ID: u32 = MAX_ID;
 
     /// No timers, and no memory allocated.
@@ -93,6 +95,7 @@ impl Timers {
     pub const fn new() -> Self {
         Self {
             slots: Slots::new(),
+            keys: Keys::new(),
             heap: Heap::new(),
             queues: Queues::new(),
             popular: Popular::new(),
@@ -117,7 +120,7 @@ impl Timers {
     /// Makes sure that arming `id` next, in whichever way, does not fail for want of memory.
     ///
     /// For callers who have to know before they change something else. The promise is for one arming and lasts until
-    /// another timer is armed or any is disarmed. O(1) on average over many: the arrays double.
+    /// another timer is armed or any is disarmed. O(1) on average over many: the arrays grow by half.
     ///
     /// # Errors
     ///
@@ -139,15 +142,30 @@ impl Timers {
 
     /// Arms the timer, or arms it anew, with a deadline.
     ///
-    /// For deadlines that come from elsewhere. For "so long from now" prefer [`set_after`](Self::set_after). A store if
-    /// the timer is armed with an earlier deadline; else O(log n), and O(1) on average of random deadlines.
+    /// For deadlines that come from elsewhere. For "so long from now" prefer [`set_after`](Self::set_after). O(1) if the
+    /// timer is armed with an earlier deadline; else O(log n), and O(1) on average of random deadlines.
     ///
     /// # Panics
     ///
     /// If `id` is larger than [`Self::MAX_ID`].
+    #[inline(never)]
     pub fn set(&mut self, id: u32, deadline: Time) {
         let key = Key::next(deadline, &mut self.armings);
         self.set_in_heap(id, key);
+    }
+
+    /// As [`set`](Self::set), unless there is no memory for it.
+    ///
+    /// # Errors
+    ///
+    /// There is not enough memory, or `id` is larger than [`Self::MAX_ID`]. Nothing has changed for the timers.
+    #[inline]
+    pub fn try_set(&mut self, id: u32, deadline: Time) -> Result<(), TryReserveError> {
+        if !self.slots.has_room(id) || !self.heap.has_room() {
+            self.try_grow(id)?;
+        }
+        self.set(id, deadline);
+        Ok(())
     }
 
     /// Arms the timer, or arms it anew, with the deadline `now + timeout`.
@@ -163,10 +181,9 @@ impl Timers {
     pub fn set_after(&mut self, id: u32, now: Time, timeout: Duration) {
         let timeout = nanos(timeout);
         let key = Key::next(now.saturating_add_nanos(timeout), &mut self.armings);
-        if self.slots.armed(id).is_some() {
-            self.rearm_after(id, timeout, key);
-        } else {
-            self.arm_after(id, timeout, key);
+        match self.slots.place(id) {
+            Place::Nowhere => self.arm_after(id, timeout, key),
+            place => self.rearm_after(id, place, timeout, key),
         }
     }
 
@@ -219,17 +236,33 @@ impl Timers {
     ///
     /// O(1) in a queue; O(log n) in the heap, and O(1) on average there.
     #[doc(alias = "evtimer_del")]
+    #[inline]
     pub fn cancel(&mut self, id: u32) -> Option<Time> {
-        let (place, deadline) = self.slots.disarm(id)?;
-        self.take_from(place, id);
-        self.trim_at_times();
-        Some(deadline)
+        let deadline = self.deadline(id);
+        // Who does not want the deadline does not pay for it, this being in line.
+        let slot = self.slots.slot(id);
+        if slot.is_armed() {
+            self.disarm(id, slot);
+        }
+        deadline
+    }
+
+    /// Whether the timer is armed. O(1).
+    #[inline]
+    #[must_use]
+    pub fn is_armed(&self, id: u32) -> bool {
+        self.slots.slot(id).is_armed()
     }
 
     /// The deadline of the timer, `None` if it is not armed. O(1).
+    #[inline]
     #[must_use]
     pub fn deadline(&self, id: u32) -> Option<Time> {
-        self.slots.armed(id).map(|slot| slot.key().deadline)
+        match self.slots.place(id) {
+            Place::Nowhere => None,
+            Place::Heap(position) => self.heap.deadline(&self.keys, position),
+            Place::Queue(_) => self.keys.get(id).map(|key| key.deadline),
+        }
     }
 
     /// When to call [`pop_expired`](Self::pop_expired) next, `None` if no timer is armed.
@@ -255,19 +288,43 @@ impl Timers {
     ///
     /// O(log n) from the heap, and for each timer that was pushed back and comes up; O(log q) from one of q queues, which
     /// with one queue in use is O(1).
+    #[expect(
+        clippy::inline_always,
+        reason = "called in a loop, and a sixth of it would be the call"
+    )]
+    #[inline(always)]
     pub fn pop_expired(&mut self, now: Time) -> Option<(u32, Time)> {
-        let timer = self.heap.first_due(self.slots.as_mut_slice(), now);
-        let (id, deadline) = match (timer, self.queues.first_due(now)) {
-            (Some(timer), queue) if queue.is_none_or(|queue| timer.is_before(queue)) => {
-                self.heap.remove(self.slots.as_mut_slice(), 0);
-                (timer.id(), timer.deadline())
-            }
-            (_, Some(queue)) => (self.queues.pop(self.slots.as_slice(), queue.id())?, queue.deadline()),
-            (_, None) => return None,
+        let slots = self.slots.as_mut_slice();
+        let timer = self.heap.first_due(slots, now, |id| self.keys.of(id));
+        if self.queues.len() > 0 {
+            return self.pop_earlier(timer, now);
+        }
+        timer.map(|timer| self.pop_from_heap(timer))
+    }
+
+    /// Disarms the earlier of the heap's first timer, if that is due, and the first in a queue.
+    #[inline(never)]
+    fn pop_earlier(&mut self, timer: Option<Entry>, now: Time) -> Option<(u32, Time)> {
+        let Some(queue) = self.queues.first_due(&self.keys, now) else {
+            return timer.map(|timer| self.pop_from_heap(timer));
         };
+        if let Some(timer) = timer.filter(|timer| timer.is_before(queue)) {
+            return Some(self.pop_from_heap(timer));
+        }
+        let id = self.queues.pop(&self.keys, queue.id())?;
         self.slots.disarm(id);
         self.trim_at_times();
-        Some((id, deadline))
+        Some((id, queue.deadline()))
+    }
+
+    /// Disarms the first timer in the heap, of which this is the entry.
+    #[inline]
+    fn pop_from_heap(&mut self, first: Entry) -> (u32, Time) {
+        let id = first.id();
+        self.slots.disarm(id);
+        self.heap.remove_first(self.slots.as_mut_slice());
+        self.trim_at_times();
+        (id, first.deadline())
     }
 
     /// The number of armed timers.
@@ -289,11 +346,14 @@ impl Timers {
         self.heap.clear();
         self.queues.clear();
         self.slots.clear();
+        self.keys.clear();
     }
 
     /// The armed timers and their deadlines, in no particular order. Looks at every id up to the largest in use.
     pub fn iter(&self) -> impl Iterator<Item = (u32, Time)> {
-        self.slots.iter().map(|(id, slot)| (id, slot.key().deadline))
+        self.slots
+            .armed()
+            .filter_map(|id| self.deadline(id).map(|deadline| (id, deadline)))
     }
 
     /// Gives back all memory that the armed timers do not need. O(largest id in use).
@@ -301,6 +361,7 @@ impl Timers {
     /// Memory that is mostly unused is given back anyway as timers are disarmed.
     pub fn shrink_to_fit(&mut self) {
         self.slots.shrink_to_fit();
+        self.keys.shrink_to_fit(self.slots.len());
         self.heap.shrink_to_fit();
         self.queues.shrink_to_fit(self.slots.len());
     }
@@ -312,11 +373,11 @@ impl Timers {
     /// If an invariant does not hold, which is a defect of this crate.
     pub fn check_invariants(&self) {
         let slots = self.slots.as_slice();
-        self.heap.check_invariants(slots);
-        self.queues.check_invariants(slots);
+        self.heap.check_invariants(slots, |id| self.keys.of(id));
+        self.queues.check_invariants(slots, &self.keys);
         self.popular.check_invariants(|queue| self.queues.timeout(queue));
         assert_eq!(
-            self.slots.iter().count(),
+            self.slots.armed().count(),
             self.len(),
             "1: timers armed and timers queued"
         );
@@ -334,13 +395,15 @@ impl Timers {
 
     /// Arms a timer anew: where it is if it can stay there, which costs less than finding it a better place.
     #[inline(never)]
-    fn rearm_after(&mut self, id: u32, timeout: u64, key: Key) {
-        let slot = &mut self.slots.as_mut_slice()[id as usize];
-        match slot.place() {
-            Place::Heap(_) if slot.key().deadline <= key.deadline => slot.set_key(key),
+    fn rearm_after(&mut self, id: u32, place: Place, timeout: u64, key: Key) {
+        match place {
+            Place::Heap(position) if self.heap.may_lag(position, key.deadline) => {
+                self.heap
+                    .rearm(self.slots.as_mut_slice(), &mut self.keys, id, position, key);
+            }
             Place::Queue(queue) if self.queues.keeps(queue, timeout, key.deadline) => {
-                slot.set_key(key);
-                self.queues.renew(self.slots.as_slice(), queue, id);
+                self.keys.set(id, key);
+                self.queues.renew(queue, id, key);
             }
             _ => self.arm_after(id, timeout, key),
         }
@@ -365,6 +428,7 @@ impl Timers {
     /// Arms the timer in the heap, wherever it was.
     ///
     /// What happens seldom is a call at the end, which saves no registers on the common way.
+    #[inline]
     fn set_in_heap(&mut self, id: u32, key: Key) {
         if !self.slots.has_room(id) {
             return self.grow_and_set_in_heap(id, key);
@@ -373,7 +437,7 @@ impl Timers {
         match slots[id as usize].place() {
             Place::Nowhere if self.heap.has_room() => self.heap.insert(slots, id, key),
             Place::Nowhere => self.grow_and_set_in_heap(id, key),
-            Place::Heap(position) => self.heap.rearm(slots, id, position, key),
+            Place::Heap(position) => self.heap.rearm(slots, &mut self.keys, id, position, key),
             Place::Queue(queue) => self.move_to_heap(id, queue, key),
         }
     }
@@ -388,38 +452,39 @@ impl Timers {
 
     #[inline(never)]
     fn move_to_heap(&mut self, id: u32, queue: u32, key: Key) {
-        self.queues.remove(self.slots.as_slice(), queue, id);
+        self.queues.remove(queue, id);
         self.heap.insert(self.slots.as_mut_slice(), id, key);
     }
 
     /// Arms the timer in the queue, wherever it was; in the heap if the queue would not be sorted.
     fn set_in_queue(&mut self, id: u32, queue: u32, key: Key) {
-        if !self.slots.has_room(id) || !self.queues.has_links(id) {
+        if !self.slots.has_room(id) || !self.keys.has_room(id) || !self.queues.has_links(id) {
             return self.grow_and_set_in_queue(id, queue, key);
         }
         if !self.queues.accepts(queue, key.deadline) {
             return self.set_in_heap(id, key);
         }
-        let slots = self.slots.as_mut_slice();
-        match slots[id as usize].place() {
-            Place::Nowhere => {
-                slots[id as usize] = Slot::in_queue(key, queue);
-                self.queues.push(queue, id, key);
-            }
+        match self.slots.place(id) {
+            Place::Nowhere => self.push_in_queue(id, queue, key),
             Place::Queue(old) if old == queue => {
-                slots[id as usize].set_key(key);
-                self.queues.renew(slots, queue, id);
+                self.keys.set(id, key);
+                self.queues.renew(queue, id, key);
             }
             _ => self.move_to_queue(id, queue, key),
         }
     }
 
-    /// Without memory for links, the timer goes to the heap.
+    /// Without memory for links or keys, the timer goes to the heap.
     #[cold]
     #[inline(never)]
     fn grow_and_set_in_queue(&mut self, id: u32, queue: u32, key: Key) {
         self.slots.make_room(id);
-        match self.queues.try_make_links(self.slots.len()) {
+        let ids = self.slots.len();
+        let made = self
+            .keys
+            .try_make_room(ids)
+            .and_then(|()| self.queues.try_make_links(ids));
+        match made {
             Ok(()) => self.set_in_queue(id, queue, key),
             Err(_) => self.set_in_heap(id, key),
         }
@@ -427,18 +492,43 @@ impl Timers {
 
     #[inline(never)]
     fn move_to_queue(&mut self, id: u32, queue: u32, key: Key) {
-        self.take_from(self.slots.as_slice()[id as usize].place(), id);
-        self.slots.as_mut_slice()[id as usize] = Slot::in_queue(key, queue);
+        self.take_from(self.slots.slot(id), id);
+        self.push_in_queue(id, queue, key);
+    }
+
+    /// Appends the timer, which is nowhere, to the queue.
+    #[inline]
+    fn push_in_queue(&mut self, id: u32, queue: u32, key: Key) {
+        self.slots.as_mut_slice()[id as usize] = Slot::in_queue(queue);
+        self.keys.set(id, key);
         self.queues.push(queue, id, key);
     }
 
+    /// Disarms an armed timer, of which this is the slot.
+    #[inline(never)]
+    fn disarm(&mut self, id: u32, slot: Slot) {
+        self.slots.disarm(id);
+        if self.slots.wants_trim(self.len() - 1) {
+            return self.take_and_trim(id, slot);
+        }
+        self.take_from(slot, id);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_and_trim(&mut self, id: u32, slot: Slot) {
+        self.take_from(slot, id);
+        self.trim();
+    }
+
     /// Takes an armed timer out of the heap or its queue.
-    #[inline]
-    fn take_from(&mut self, place: Place, id: u32) {
-        match place {
-            Place::Nowhere => {}
+    #[expect(clippy::inline_always, reason = "as `Heap::remove`")]
+    #[inline(always)]
+    fn take_from(&mut self, slot: Slot, id: u32) {
+        match slot.place() {
             Place::Heap(position) => self.heap.remove(self.slots.as_mut_slice(), position),
-            Place::Queue(queue) => self.queues.remove(self.slots.as_slice(), queue, id),
+            Place::Queue(queue) => self.queues.remove(queue, id),
+            Place::Nowhere => {}
         }
     }
 
@@ -454,6 +544,7 @@ impl Timers {
     fn trim(&mut self) {
         self.heap.trim(self.len() + self.slots.disarmed());
         self.slots.trim();
+        self.keys.trim(self.slots.len());
         self.queues.trim(self.slots.len());
     }
 }

@@ -19,7 +19,7 @@
 use std::collections::TryReserveError;
 
 use super::Causes;
-use super::slots::{Slot, Slots};
+use super::slots::{Slot, Slots, try_grow};
 
 /// No event: there is no such slot.
 const NIL: u32 = u32::MAX;
@@ -74,6 +74,12 @@ impl Activation {
     #[inline]
     pub(crate) fn causes(self) -> Option<Causes> {
         matches!(self.state, State::InTurn | State::Later).then_some(self.causes)
+    }
+
+    /// Whether the event is in no queue, and not one of the library's own.
+    #[inline]
+    pub(crate) fn is_idle(self) -> bool {
+        self.state == State::Idle
     }
 
     /// Whether the event is on the queue of its priority: active, and not only from the next turn on.
@@ -193,7 +199,7 @@ impl ActiveQueues {
     #[cold]
     fn try_grow(&mut self, id: u32) -> Result<(), TryReserveError> {
         let needed = id as usize + 1;
-        self.links.try_reserve(needed - self.links.len())?;
+        try_grow(&mut self.links, needed)?;
         self.links.resize(needed, Links { prev: NIL, next: NIL });
         Ok(())
     }
@@ -285,11 +291,7 @@ impl ActiveQueues {
 
     /// Takes the first event of a priority out, and leads to its slot.
     #[inline]
-    pub(crate) fn pop<'a, P>(
-        &mut self,
-        slots: &'a mut Slots<P>,
-        priority: u8,
-    ) -> Option<(u32, Causes, &'a mut Slot<P>)> {
+    pub(crate) fn pop<'a, P>(&mut self, slots: &'a mut Slots<P>, priority: u8) -> Option<(u32, Causes, &'a mut Slot)> {
         let queue = self.queues.get_mut(usize::from(priority))?;
         let id = queue.head;
         // There is no slot `NIL`.
@@ -323,7 +325,7 @@ impl ActiveQueues {
 
     /// Moves the events of the next turn to the queues of their priorities, in order, and tells of each.
     #[inline]
-    pub(crate) fn promote_later<P>(&mut self, slots: &mut Slots<P>, mut promoted: impl FnMut(u32, &Slot<P>)) {
+    pub(crate) fn promote_later<P>(&mut self, slots: &mut Slots<P>, mut promoted: impl FnMut(u32, &Slot)) {
         while self.later.head != NIL {
             let id = self.later.head;
             let event = &mut slots.get_mut(id).activation;

@@ -7,7 +7,7 @@ use ev_backend::{Backend, Interest, Registration};
 use ev_timer::Time;
 
 use super::kernel::push;
-use super::slots::Flags;
+use super::slots::{Flags, try_grow};
 use super::{Arming, Deadline, Engine, Removed, Spec, Target};
 use crate::event::Persistence;
 use crate::{Causes, Error, EventKey};
@@ -97,7 +97,7 @@ impl<B: Backend, P> Engine<B, P> {
     /// [`Error::Stale`]; the payload is dropped.
     pub fn fill(&mut self, key: EventKey, payload: P) -> Result<Option<P>, Error> {
         let index = self.slots.find(key)?;
-        Ok(self.slots.get_mut(index).payload.replace(payload))
+        Ok(self.slots.payload(index).replace(payload))
     }
 
     /// Adds the event: its descriptor or signal, if it has one, and a deadline, if one is given.
@@ -112,26 +112,24 @@ impl<B: Backend, P> Engine<B, P> {
     #[doc(alias = "event_add")]
     #[inline]
     pub fn add(&mut self, key: EventKey, deadline: Option<Deadline>) -> Result<(), Error> {
-        let index = self.slots.find(key)?;
-        match deadline {
-            Some(Deadline::At(deadline)) if !self.slots.get(index).flags.intersects(HAS_TARGET) => {
-                self.add_timer(index, deadline)
-            }
-            deadline => self.add_index(index, deadline),
+        if let Some(Deadline::At(deadline)) = deadline
+            && self.slots.is_idle_without(key, HAS_TARGET)
+        {
+            let set = self.timers.try_set(key.index(), deadline);
+            set.map_err(|_| Error::OutOfMemory)?;
+            self.note_deadlines();
+            return Ok(());
         }
-    }
-
-    /// Adds an event that waits for nothing but this deadline.
-    #[inline(never)]
-    fn add_timer(&mut self, index: u32, deadline: Time) -> Result<(), Error> {
-        self.timers.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
-        self.take_back_timeout(index);
-        self.timers.set(index, deadline);
-        self.note_timed(index);
-        Ok(())
+        self.add_any(key, deadline)
     }
 
     #[inline(never)]
+    fn add_any(&mut self, key: EventKey, deadline: Option<Deadline>) -> Result<(), Error> {
+        let index = self.slots.find(key)?;
+        self.add_index(index, deadline)
+    }
+
+    #[inline]
     fn add_index(&mut self, index: u32, deadline: Option<Deadline>) -> Result<(), Error> {
         let flags = self.slots.get(index).flags;
         if let Some(deadline) = deadline {
@@ -167,7 +165,18 @@ impl<B: Backend, P> Engine<B, P> {
     ///
     /// [`Error::Stale`]; or the backend's refusal to forget the descriptor: the event is deleted all the same.
     #[doc(alias = "event_del")]
+    #[inline]
     pub fn delete(&mut self, key: EventKey) -> Result<(), Error> {
+        // Most of what is deleted waits for a deadline at most.
+        if self.slots.is_idle_without(key, Flags::INSERTED | Flags::SIGNAL) {
+            self.timers.cancel(key.index());
+            return Ok(());
+        }
+        self.delete_any(key)
+    }
+
+    #[inline(never)]
+    fn delete_any(&mut self, key: EventKey) -> Result<(), Error> {
         let index = self.slots.find(key)?;
         self.disarm(index)
     }
@@ -329,7 +338,7 @@ impl<B: Backend, P> Engine<B, P> {
     #[doc(alias = "event_remove_timer")]
     pub fn clear_timeout(&mut self, key: EventKey) -> Result<(), Error> {
         let index = self.slots.find(key)?;
-        self.disarm_timer(index);
+        self.timers.cancel(index);
         self.slots.get_mut(index).flags.remove(Flags::TIMEOUT);
         Ok(())
     }
@@ -362,9 +371,7 @@ impl<B: Backend, P> Engine<B, P> {
         self.timers.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
         let needed = index as usize + 1;
         if needed > self.timeouts.len() {
-            self.timeouts
-                .try_reserve(needed - self.timeouts.len())
-                .map_err(|_| Error::OutOfMemory)?;
+            try_grow(&mut self.timeouts, needed).map_err(|_| Error::OutOfMemory)?;
             self.timeouts.resize(needed, 0);
         }
         Ok(())
@@ -393,17 +400,7 @@ impl<B: Backend, P> Engine<B, P> {
             }
         }
         self.set_timer(index, deadline);
-        self.note_timed(index);
-    }
-
-    /// Notes that the event has a deadline.
-    #[inline]
-    pub(super) fn note_timed(&mut self, index: u32) {
-        let flags = &mut self.slots.get_mut(index).flags;
-        if !flags.contains(Flags::TIMED) {
-            *flags |= Flags::TIMED;
-            self.note_deadlines();
-        }
+        self.note_deadlines();
     }
 
     #[inline]
@@ -432,18 +429,9 @@ impl<B: Backend, P> Engine<B, P> {
     /// Deletes the event from wherever it is.
     pub(super) fn disarm(&mut self, index: u32) -> Result<(), Error> {
         self.cancel_repeat(index);
-        self.disarm_timer(index);
+        self.timers.cancel(index);
         self.deactivate(index);
         self.unregister(index)
-    }
-
-    #[inline]
-    pub(super) fn disarm_timer(&mut self, index: u32) {
-        let slot = self.slots.get_mut(index);
-        if slot.flags.contains(Flags::TIMED) {
-            slot.flags.remove(Flags::TIMED);
-            self.timers.cancel(index);
-        }
     }
 
     #[inline]

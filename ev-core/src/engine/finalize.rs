@@ -22,9 +22,9 @@ impl<B: Backend, P> Engine<B, P> {
     pub fn finalize(&mut self, key: EventKey, last: impl FnOnce(Option<P>) -> P) -> Result<(), Error> {
         let index = self.slots.find(key)?;
         let _ = self.retire(index);
-        let slot = self.slots.get_mut(index);
-        slot.payload = Some(last(slot.payload.take()));
-        slot.flags = Flags::OCCUPIED | Flags::FINALIZING;
+        let payload = self.slots.payload(index);
+        *payload = Some(last(payload.take()));
+        self.slots.get_mut(index).flags = Flags::OCCUPIED | Flags::FINALIZING;
         self.finalizing += 1;
         self.names.remove(&index);
         self.push(index, Causes::empty());

@@ -237,7 +237,7 @@ fn persistence_of(flags: SlotFlags) -> Persistence {
     }
 }
 
-fn target_of<P>(slot: &Slot<P>) -> Target {
+fn target_of(slot: &Slot) -> Target {
     let (fd, interest) = (slot.target, slot.interest);
     if slot.flags.contains(SlotFlags::IO | SlotFlags::OWNED) {
         return Target::Owned { fd, interest };

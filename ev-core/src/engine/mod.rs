@@ -20,7 +20,7 @@
 //!
 //! Invariants:
 //! 1. A slot's `INSERTED` flag is set exactly while its id is in the fd map or the signal map, or has a negative
-//!    descriptor and is on neither; and `TIMED` exactly while it has a deadline in the timers.
+//!    descriptor and is on neither. Whether it has a deadline only the timers know.
 //! 2. `inserted` counts the inserted events that are not internal.
 //! 3. The queues have room for every occupied slot, and the timers for one more deadline of every slot with a timeout,
 //!    so that activating needs no memory.
@@ -268,8 +268,7 @@ impl<B: Backend, P> Engine<B, P> {
     ///
     /// [`Error::Stale`].
     pub fn payload(&self, key: EventKey) -> Result<Option<&P>, Error> {
-        let index = self.slots.find(key)?;
-        Ok(self.slots.get(index).payload.as_ref())
+        self.slots.find_payload(key)
     }
 
     /// Whether the event exists.
@@ -296,7 +295,7 @@ impl<B: Backend, P> Engine<B, P> {
     #[doc(alias = "event_pending")]
     pub fn is_pending(&self, key: EventKey) -> Result<bool, Error> {
         let index = self.slots.find(key)?;
-        Ok(self.slots.get(index).flags.intersects(Flags::INSERTED | Flags::TIMED))
+        Ok(self.slots.get(index).flags.contains(Flags::INSERTED) || self.timers.is_armed(index))
     }
 
     /// Whether the event waits for its descriptor or signal.

@@ -7,12 +7,16 @@
 //! over all slots. So looking for them costs little for each, no event is robbed twice in a round, and there are always fewer
 //! than twice as many slots as there were events at a time.
 //!
+//! Payloads are an array of their own. What is done with an event without calling it, such as adding and deleting timers among
+//! a hundred thousand, then moves half the memory.
+//!
 //! Invariants:
 //! 1. A vacant slot is on the free list (`target` is the next index), or `PARKED`, or retired.
 //! 2. A slot's generation grows by one when its event is removed, so an old key never matches again.
-//! 3. `payload` is `None` in a vacant slot, in an internal event, and while the event's callback runs.
+//! 3. The payload of a vacant slot and of an internal event is `None`, and while the event's callback runs.
 //! 4. `parked` counts the slots that are `PARKED`, `occupied` those that have an event.
 
+use std::collections::TryReserveError;
 use std::num::NonZeroU32;
 
 use bitflags::bitflags;
@@ -38,8 +42,6 @@ bitflags! {
         const INTERNAL = 1 << 4;
         /// In the fd map or the signal map.
         const INSERTED = 1 << 5;
-        /// Has a deadline in the timers.
-        const TIMED = 1 << 6;
         /// Has a remembered timeout, see `Engine::timeouts`.
         const TIMEOUT = 1 << 7;
         /// Gets no new deadline when it is called: it became active by the last one, and the next is already set.
@@ -61,8 +63,7 @@ bitflags! {
     }
 }
 
-pub(crate) struct Slot<P> {
-    pub(crate) payload: Option<P>,
+pub(crate) struct Slot {
     generation: NonZeroU32,
     /// Descriptor or signal; in a vacant slot on the free list the next one.
     pub(crate) target: i32,
@@ -72,7 +73,7 @@ pub(crate) struct Slot<P> {
     pub(crate) activation: Activation,
 }
 
-impl<P> Slot<P> {
+impl Slot {
     /// The key of the event in this slot, of which `index` is the number.
     #[inline]
     pub(crate) fn key(&self, index: u32) -> EventKey {
@@ -83,6 +84,14 @@ impl<P> Slot<P> {
     #[inline]
     fn answers_to(&self, key: EventKey) -> bool {
         self.generation.get() == key.generation() && is_user(self)
+    }
+
+    /// As [`answers_to`](Self::answers_to), and the event is not active and has none of these flags.
+    #[inline]
+    fn is_idle_without(&self, key: EventKey, unwanted: Flags) -> bool {
+        self.generation.get() == key.generation()
+            && self.flags & USERS.union(unwanted) == Flags::OCCUPIED
+            && self.activation.is_idle()
     }
 
     /// How the event's descriptor is to be watched.
@@ -96,7 +105,9 @@ impl<P> Slot<P> {
 }
 
 pub(crate) struct Slots<P> {
-    entries: Vec<Slot<P>>,
+    entries: Vec<Slot>,
+    /// As many.
+    payloads: Vec<Option<P>>,
     free: i32,
     parked: usize,
     /// Where to look for a parked slot first.
@@ -108,6 +119,7 @@ impl<P> Slots<P> {
     pub(crate) const fn new() -> Self {
         Self {
             entries: Vec::new(),
+            payloads: Vec::new(),
             free: NIL,
             parked: 0,
             hand: 0,
@@ -139,9 +151,10 @@ impl<P> Slots<P> {
 
     #[cold]
     fn grow(&mut self) -> Result<u32, Error> {
-        let may_grow = self.parked <= self.occupied && self.entries.len() < MAX_EVENTS;
-        if may_grow && self.entries.try_reserve(1).is_ok() {
-            return Ok(self.entries.len() as u32);
+        let len = self.entries.len();
+        let may_grow = self.parked <= self.occupied && len < MAX_EVENTS;
+        if may_grow && try_grow(&mut self.entries, len + 1).is_ok() && try_grow(&mut self.payloads, len + 1).is_ok() {
+            return Ok(len as u32);
         }
         self.find_parked().ok_or(Error::OutOfMemory)
     }
@@ -149,7 +162,7 @@ impl<P> Slots<P> {
     /// The next parked slot, going around from the last that was found. O(1) on average if more are parked than in use.
     fn find_parked(&mut self) -> Option<u32> {
         let (before, from) = self.entries.split_at(self.hand.min(self.entries.len()));
-        let is_parked = |slot: &Slot<P>| slot.flags == Flags::PARKED;
+        let is_parked = |slot: &Slot| slot.flags == Flags::PARKED;
         let ahead = from.iter().position(is_parked).map(|steps| before.len() + steps);
         let found = ahead.or_else(|| before.iter().position(is_parked))?;
         self.hand = found + 1;
@@ -165,7 +178,7 @@ impl<P> Slots<P> {
         flags: Flags,
         interest: Interest,
         mode: Mode,
-    ) -> &mut Slot<P> {
+    ) -> &mut Slot {
         self.occupied += 1;
         if index as usize == self.entries.len() {
             self.append();
@@ -187,8 +200,8 @@ impl<P> Slots<P> {
     #[cold]
     fn append(&mut self) {
         self.free = self.entries.len() as i32;
+        self.payloads.push(None);
         self.entries.push(Slot {
-            payload: None,
             generation: NonZeroU32::MIN,
             target: NIL,
             flags: Flags::empty(),
@@ -203,7 +216,7 @@ impl<P> Slots<P> {
     pub(crate) fn vacate(&mut self, index: u32) -> Option<P> {
         self.occupied -= 1;
         let slot = &mut self.entries[index as usize];
-        let payload = slot.payload.take();
+        let payload = self.payloads[index as usize].take();
         let parks = slot.flags.contains(Flags::TRANSIENT) && slot.flags.intersects(Flags::IO | Flags::SIGNAL);
         slot.flags = Flags::empty();
         // A slot whose generations are used up stays vacant for ever.
@@ -235,27 +248,40 @@ impl<P> Slots<P> {
         }
     }
 
-    /// The slot, if the key is not stale; see [`find`](Self::find).
+    /// Whether the key is not stale, and the event is not active and has none of these flags.
     #[inline]
-    pub(crate) fn find_mut(&mut self, key: EventKey) -> Option<&mut Slot<P>> {
+    pub(crate) fn is_idle_without(&self, key: EventKey, unwanted: Flags) -> bool {
         self.entries
-            .get_mut(key.index() as usize)
-            .filter(|slot| slot.answers_to(key))
+            .get(key.index() as usize)
+            .is_some_and(|slot| slot.is_idle_without(key, unwanted))
+    }
+
+    /// The event's payload, and where it belongs.
+    #[inline]
+    pub(crate) fn payload(&mut self, index: u32) -> &mut Option<P> {
+        &mut self.payloads[index as usize]
+    }
+
+    /// As [`payload`](Self::payload), if the key is not stale; see [`find`](Self::find).
+    #[inline]
+    pub(crate) fn find_payload(&self, key: EventKey) -> Result<Option<&P>, Error> {
+        let index = self.find(key)?;
+        Ok(self.payloads[index as usize].as_ref())
     }
 
     #[inline]
-    pub(crate) fn get(&self, index: u32) -> &Slot<P> {
+    pub(crate) fn get(&self, index: u32) -> &Slot {
         &self.entries[index as usize]
     }
 
     #[inline]
-    pub(crate) fn get_mut(&mut self, index: u32) -> &mut Slot<P> {
+    pub(crate) fn get_mut(&mut self, index: u32) -> &mut Slot {
         &mut self.entries[index as usize]
     }
 
     /// The slot, if there is one with this index.
     #[inline]
-    pub(crate) fn at(&mut self, index: u32) -> Option<&mut Slot<P>> {
+    pub(crate) fn at(&mut self, index: u32) -> Option<&mut Slot> {
         self.entries.get_mut(index as usize)
     }
 
@@ -300,9 +326,24 @@ impl<P> Slots<P> {
     }
 }
 
+/// Makes room for `len` elements in all. An array grows by half its length at least: that costs O(1) for each element, and
+/// leaves a third of the memory unused at most.
+pub(super) fn try_grow<T>(array: &mut Vec<T>, len: usize) -> Result<(), TryReserveError> {
+    if len <= array.capacity() {
+        return Ok(());
+    }
+    let (more, usual) = (len - array.len(), 4 + array.len() / 2);
+    array
+        .try_reserve_exact(more.max(usual))
+        .or_else(|_| array.try_reserve_exact(more))
+}
+
+/// The flags that tell whether an event is the user's.
+const USERS: Flags = Flags::OCCUPIED.union(Flags::INTERNAL).union(Flags::FINALIZING);
+
 /// Whether there is an event in the slot that is the user's: not one of the library's own, nor one that is finalized.
-fn is_user<P>(slot: &Slot<P>) -> bool {
-    slot.flags & (Flags::OCCUPIED | Flags::INTERNAL | Flags::FINALIZING) == Flags::OCCUPIED
+fn is_user(slot: &Slot) -> bool {
+    slot.flags & USERS == Flags::OCCUPIED
 }
 
 #[cfg(test)]
@@ -316,7 +357,7 @@ mod tests {
 
     fn fill(slots: &mut Slots<&'static str>, index: u32, flags: Flags, payload: &'static str) -> EventKey {
         slots.occupy(index, 0, flags, Interest::empty(), Mode::Level);
-        slots.get_mut(index).payload = Some(payload);
+        *slots.payload(index) = Some(payload);
         slots.key(index)
     }
 
@@ -439,6 +480,6 @@ mod tests {
 
     #[test]
     fn a_slot_is_half_a_cache_line() {
-        assert_eq!(size_of::<Slot<Box<dyn FnMut()>>>(), 32);
+        assert_eq!(size_of::<Slot>(), 16);
     }
 }

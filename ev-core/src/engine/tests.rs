@@ -277,6 +277,30 @@ fn the_backends_name_is_told() {
     assert_eq!(Rig::new().engine.backend_name(), "sim");
 }
 
+/// Two timers are due; what is done to one of them before it is called undoes that.
+#[test]
+fn a_timer_that_is_due_can_still_be_deleted_or_put_off() {
+    let mut rig = Rig::new();
+    let [undone, other] = [(); 2].map(|()| rig.insert(Target::None, Persistence::Once));
+    for put_off in [false, true] {
+        let due = Deadline::At(rig.now());
+        rig.engine.add(undone, Some(due)).unwrap();
+        rig.engine.add(other, Some(due)).unwrap();
+        rig.begin_turn();
+        if put_off {
+            let later = Deadline::At(rig.now() + PERIOD);
+            rig.engine.add(undone, Some(later)).unwrap();
+        } else {
+            rig.engine.delete(undone).unwrap();
+        }
+        assert_eq!(rig.engine.causes(undone).unwrap(), None);
+        assert_eq!(rig.engine.is_pending(undone).unwrap(), put_off);
+        assert_eq!(rig.turn(), [(other, Causes::TIMEOUT)]);
+    }
+    rig.script.clock().advance(PERIOD);
+    assert_eq!(rig.turn(), [(undone, Causes::TIMEOUT)]);
+}
+
 #[test]
 fn a_next_deadline_that_is_now_stays_in_phase() {
     let mut rig = Rig::new();

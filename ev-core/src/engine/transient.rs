@@ -77,9 +77,9 @@ impl<B: Backend, P> Engine<B, P> {
         self.active.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
         let flags = Flags::TRANSIENT;
         let slot = self.slots.occupy(index, -1, flags, Interest::empty(), Mode::Level);
-        slot.payload = Some(payload);
         slot.activation.set_priority(priority);
         let key = slot.key(index);
+        *self.slots.payload(index) = Some(payload);
         self.note_events();
         self.push(index, causes);
         self.note_active();
@@ -90,9 +90,8 @@ impl<B: Backend, P> Engine<B, P> {
     fn take_place(&mut self, last: Option<EventKey>, spec: &Spec, payload: P) -> Result<EventKey, Error> {
         let index = self.slots.reserve_last(last)?;
         self.create(index, spec, Flags::TRANSIENT)?;
-        let slot = self.slots.get_mut(index);
-        slot.payload = Some(payload);
-        Ok(slot.key(index))
+        *self.slots.payload(index) = Some(payload);
+        Ok(self.slots.key(index))
     }
 
     /// Takes back that the event is active because of its deadline, as giving it another one does.
@@ -132,7 +131,7 @@ impl<B: Backend, P> Engine<B, P> {
         if self.slots.get(index).flags.intersects(IN_MAPS) {
             return self.leave_maps(index);
         }
-        self.disarm_timer(index);
+        self.timers.cancel(index);
         self.active.remove(&mut self.slots, index);
         self.end(index);
         Ok(())

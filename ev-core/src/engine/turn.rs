@@ -277,14 +277,10 @@ impl<B: Backend, P> Engine<B, P> {
                 slot.flags |= Flags::EXPIRED;
                 let next = next_in_phase(deadline, self.timeouts[index as usize], now);
                 self.timers.set(index, next);
-            } else {
-                slot.flags.remove(Flags::TIMED);
-                let is_active = slot.activation.causes().is_some();
-                if flags.contains(Flags::INSERTED) && ends_when_due(flags) && !is_active {
-                    // Whichever comes first deletes the event. A backend that refuses to forget the descriptor reports it
-                    // as stale later, which is harmless.
-                    let _ = self.disarm(index);
-                }
+            } else if flags.contains(Flags::INSERTED) && ends_when_due(flags) && slot.activation.causes().is_none() {
+                // Whichever comes first deletes the event. A backend that refuses to forget the descriptor reports it as
+                // stale later, which is harmless.
+                let _ = self.disarm(index);
             }
             self.push(index, Causes::TIMEOUT);
         }
@@ -301,10 +297,10 @@ impl<B: Backend, P> Engine<B, P> {
                 None => self.pick()?,
             };
             let (index, causes, slot) = self.active.pop(&mut self.slots, priority)?;
+            let key = slot.key(index);
             if is_plain(slot.flags)
-                && let Some(payload) = slot.payload.take()
+                && let Some(payload) = self.slots.payload(index).take()
             {
-                let key = slot.key(index);
                 return Some(self.call(key, causes, payload));
             }
             let taken = self.take_other(index, causes);
@@ -365,9 +361,8 @@ impl<B: Backend, P> Engine<B, P> {
         if causes.contains(Causes::SIGNAL) && !leaves {
             self.begin_repeat(index);
         }
-        let slot = self.slots.get_mut(index);
-        let payload = slot.payload.take()?;
-        let key = slot.key(index);
+        let payload = self.slots.payload(index).take()?;
+        let key = self.slots.key(index);
         let taken = self.call(key, causes, payload);
         if flags.contains(Flags::FINALIZING) {
             self.end_finalizing(index);
@@ -380,7 +375,7 @@ impl<B: Backend, P> Engine<B, P> {
     /// What becomes of an event before it is called: a one-shot event is deleted, a periodic one gets its next deadline.
     fn prepare_call(&mut self, index: u32, flags: Flags, causes: Causes) {
         if !flags.contains(Flags::PERSISTENT) {
-            self.disarm_timer(index);
+            self.timers.cancel(index);
             // As in `expire`: a refusal is harmless.
             let _ = self.unregister(index);
         } else if flags.contains(Flags::EXPIRED) {
@@ -419,11 +414,17 @@ impl<B: Backend, P> Engine<B, P> {
             Some(deadline) => next_in_phase(deadline, period, now),
             None => after(now, period),
         };
-        self.timers.set(index, deadline);
-        if !flags.contains(Flags::TIMED) {
-            self.slots.get_mut(index).flags |= Flags::TIMED;
-            self.note_deadlines();
+        if !self.timers.is_armed(index) {
+            return self.set_first(index, deadline);
         }
+        self.timers.set(index, deadline);
+    }
+
+    /// Sets the deadline of an event that had none.
+    #[inline(never)]
+    fn set_first(&mut self, index: u32, deadline: Time) {
+        self.timers.set(index, deadline);
+        self.note_deadlines();
     }
 
     /// Ends what [`next_active`](Self::next_active) began. Returns the payload if the event was removed meanwhile: the
@@ -431,10 +432,10 @@ impl<B: Backend, P> Engine<B, P> {
     #[inline]
     pub fn finish(&mut self, key: EventKey, payload: P) -> Option<P> {
         self.running = None;
-        let Some(slot) = self.slots.find_mut(key) else {
+        let Ok(index) = self.slots.find(key) else {
             return Some(payload);
         };
-        slot.payload = Some(payload);
+        *self.slots.payload(index) = Some(payload);
         None
     }
 
@@ -498,9 +499,8 @@ impl<B: Backend, P> Engine<B, P> {
         if left > 1 {
             self.run.repeat = Some(Repeat { index, left: left - 1 });
         }
-        let slot = self.slots.get_mut(index);
-        let payload = slot.payload.take()?;
-        let key = slot.key(index);
+        let payload = self.slots.payload(index).take()?;
+        let key = self.slots.key(index);
         // However often it was delivered, it counts as one callback, and that was counted.
         Some(self.call(key, Causes::SIGNAL, payload))
     }

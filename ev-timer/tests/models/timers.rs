@@ -125,7 +125,11 @@ impl Pair {
         match *step {
             Step::Set { id, ahead } => {
                 let deadline = Time::from_nanos(self.now.saturating_add_signed(ahead));
-                self.timers.set(id, deadline);
+                if id % 2 == 0 {
+                    self.timers.set(id, deadline);
+                } else {
+                    self.timers.try_set(id, deadline).unwrap();
+                }
                 self.model.set(id, deadline);
             }
             Step::SetAfter { id, timeout, late } => {
@@ -183,6 +187,7 @@ impl Pair {
         assert!(wake <= first, "{wake:?} would be too late for {first:?}");
         for id in 0..12 {
             assert_eq!(self.timers.deadline(id), self.model.deadline(id));
+            assert_eq!(self.timers.is_armed(id), self.model.deadline(id).is_some());
         }
     }
 }
@@ -286,6 +291,7 @@ fn a_wake_for_a_deadline_pushed_back_comes_once() {
     let mut timers = Timers::new();
     let at = |nanos| Time::from_nanos(nanos);
     timers.set(0, at(10));
+    timers.set(1, at(60));
     timers.set(0, at(50));
     assert_eq!(timers.next_wake(), Some(at(10)), "only noted");
     assert_eq!(timers.pop_expired(at(10)), None);
@@ -329,6 +335,8 @@ fn ids_have_a_limit() {
     assert!(timers.try_reserve(u32::MAX).is_err());
     assert_eq!(timers.cancel(u32::MAX), None);
     assert_eq!(timers.deadline(u32::MAX), None);
+    assert!(!timers.is_armed(u32::MAX));
+    assert!(timers.try_set(Timers::MAX_ID + 1, Time::ZERO).is_err());
     timers.check_invariants();
 }
 
