@@ -7,8 +7,8 @@ use ev_backend::{Backend, Change, Features, Readiness, Tag, Waiter};
 use ev_map::{FdMap, Matched};
 
 use super::active::{ActiveQueues, Pushed};
+use super::run::Run;
 use super::slots::{Flags, Slots};
-use super::turn::Run;
 use super::{Causes, Engine};
 use crate::Error;
 use crate::diagnostics::{debug, warn};

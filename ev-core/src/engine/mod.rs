@@ -45,6 +45,7 @@ mod internal;
 mod kernel;
 mod limits;
 mod register;
+mod run;
 #[cfg(feature = "signals")]
 mod signals;
 mod slots;
@@ -68,17 +69,17 @@ use ev_timer::{SameDuration, Time, Timers};
 pub use self::hold::KeepAlive;
 pub use self::inspect::{Counts, EventInfo};
 pub use self::limits::Limits;
+pub use self::run::{Held, Outcome, RunMode, Step, Stop, Taken};
 pub(crate) use self::spec::Arming;
 pub use self::spec::{Deadline, Spec, Target};
 pub use self::transient::Standing;
-pub use self::turn::{Held, Outcome, RunMode, Step, Stop, Taken};
 
 use self::active::ActiveQueues;
 use self::checks::Checks;
 use self::hold::Holds;
 use self::limits::Allowance;
+use self::run::Run;
 use self::slots::{Flags, Slots};
-use self::turn::Run;
 use crate::{Causes, Error, EventKey};
 
 /// When the kernel is told about a raw descriptor's change.

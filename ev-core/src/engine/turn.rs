@@ -7,167 +7,14 @@
 use std::io;
 use std::time::Duration;
 
-use bitflags::bitflags;
 use ev_backend::Backend;
 use ev_timer::Time;
 
 use super::limits::Allowance;
+use super::run::{Held, Outcome, Repeat, Run, RunMode, Step, Stop, Taken, Turn};
 use super::slots::Flags;
 use super::{Engine, Removed};
 use crate::{Causes, EventKey, Fired};
-
-bitflags! {
-    /// How long a loop runs, in addition to being stopped.
-    ///
-    /// | mode | waits | returns |
-    /// |---|---|---|
-    /// | `UNTIL_EMPTY` (none) | yes | when no event is added or active |
-    /// | `FOREVER` | yes | when stopped |
-    /// | `ONCE` | until something is active | when everything active was called, of all priorities |
-    /// | `ONCE \| NON_BLOCKING` | no | after one pass |
-    /// | `NON_BLOCKING` | no | when a pass finds nothing active |
-    ///
-    /// `FOREVER` combines with the others: an empty loop is then not a reason to return. A pass with `ONCE` lasts until
-    /// nothing is active: a callback that always activates something for the next turn makes it endless.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-    #[doc(alias = "EVLOOP_ONCE")]
-    pub struct RunMode: u8 {
-        /// Returns once everything that became active has been called.
-        const ONCE = 1 << 0;
-        /// Never waits.
-        #[doc(alias = "EVLOOP_NONBLOCK")]
-        const NON_BLOCKING = 1 << 1;
-        /// Does not return for want of events.
-        #[doc(alias = "EVLOOP_NO_EXIT_ON_EMPTY")]
-        const FOREVER = 1 << 2;
-        /// Runs until no event is added or active.
-        const UNTIL_EMPTY = 0;
-    }
-}
-
-/// Why a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// No event was added or active.
-    Empty,
-    /// It was asked to stop.
-    Stopped,
-    /// The pass that [`RunMode::ONCE`] or [`RunMode::NON_BLOCKING`] asked for is over.
-    Passed,
-}
-
-/// How soon a loop stops.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stop {
-    /// When the turn's priority has been processed: everything active of the same priority is still called.
-    #[doc(alias = "event_base_loopexit")]
-    AfterTurn,
-    /// After the callback that runs. Other active events stay active for the next run.
-    #[doc(alias = "event_base_loopbreak")]
-    Now,
-}
-
-/// What the driver does next.
-#[must_use = "the run may be over"]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// The run is over.
-    Leave(Outcome),
-    /// Sleep for at most that long, `None`: until something comes.
-    Wait(Option<Duration>),
-}
-
-/// An event taken out to be called.
-#[derive(Debug)]
-#[must_use = "the payload is to be given back"]
-pub struct Taken<P> {
-    /// What its callback is told; names the event.
-    pub fired: Fired,
-    /// Its payload, to be given back to [`Engine::finish`].
-    pub payload: P,
-}
-
-/// Deferred events beyond that many wait for the next turn, so that those that defer further ones leave room for the
-/// rest. libevent's number: it puts off what comes when more than 32 were taken.
-const MOST_DEFERRED: u32 = 33;
-
-/// A signal that was delivered several times: its callback is called once for each.
-#[derive(Clone, Copy)]
-struct Repeat {
-    index: u32,
-    left: u32,
-}
-
-/// The state of a run.
-#[derive(Default)]
-pub(super) struct Run {
-    mode: RunMode,
-    stop: Option<Stop>,
-    turn: Turn,
-    repeat: Option<Repeat>,
-}
-
-/// The state of a turn.
-#[derive(Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the turn")]
-struct Turn {
-    /// The priority that it processes, once it is known.
-    priority: Option<u8>,
-    /// The priority that it processes, as long as nothing but its queue is to be looked at before the next call: no stop, no
-    /// restart, no repeat, and no limit.
-    direct: Option<u8>,
-    /// A callback was called.
-    called: bool,
-    /// The driver called something of its own.
-    posted: bool,
-    /// Something was active when it began to process.
-    found: bool,
-    /// It ends after the current callback.
-    restart: bool,
-    /// How many deferred events it has been given.
-    deferred: u32,
-}
-
-impl Turn {
-    fn did_something(&self) -> bool {
-        self.called || self.posted
-    }
-
-    /// It ends after the callback that runs.
-    fn end_early(&mut self) {
-        self.restart = true;
-        self.direct = None;
-    }
-}
-
-impl Run {
-    /// The priority that is being processed.
-    pub(super) fn priority(&self) -> Option<u8> {
-        self.turn.priority
-    }
-
-    /// Whether this turn takes one more deferred event.
-    pub(super) fn takes_deferred(&mut self) -> bool {
-        let deferred = &mut self.turn.deferred;
-        *deferred = deferred.saturating_add(1);
-        *deferred <= MOST_DEFERRED
-    }
-
-    /// A turn whose priority is no more is over.
-    pub(super) fn set_priorities(&mut self, available: u8) {
-        if self.turn.priority >= Some(available) {
-            self.turn.end_early();
-        }
-    }
-
-    /// An event of that priority became active: one more urgent than what is being processed ends the turn.
-    #[inline]
-    pub(super) fn notice(&mut self, priority: u8) {
-        if self.turn.priority.is_some_and(|current| priority < current) {
-            self.turn.end_early();
-        }
-    }
-}
 
 impl<B: Backend, P> Engine<B, P> {
     /// Begins a run. A request to stop that came before is honoured by it.
@@ -507,15 +354,6 @@ impl<B: Backend, P> Engine<B, P> {
             self.run.repeat = None;
         }
     }
-}
-
-/// Whether a driver has work of its own waiting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Held {
-    /// It has not.
-    Nothing,
-    /// It has: posted closures, say.
-    Work,
 }
 
 /// Whether an event is the user's, persistent, and has no timeout: nothing becomes of it when it is called. Most of all that
