@@ -262,6 +262,14 @@ impl<S, B: Backend> Reactor<S, B> {
         }
     }
 
+    /// Ends a call whose callback has panicked.
+    #[cold]
+    fn end_panicked(&mut self, key: EventKey, callback: Callback<S, B>) {
+        error!("the callback of {key:?} panicked; the event is removed");
+        self.engine.abandon(key);
+        drop(callback);
+    }
+
     #[cfg(feature = "threads")]
     fn held(&self) -> Held {
         match &self.messages {
@@ -305,12 +313,15 @@ impl<S, B: Backend> Call<'_, S, B> {
 }
 
 impl<S, B: Backend> Drop for Call<'_, S, B> {
+    #[expect(
+        clippy::inline_always,
+        reason = "what is called with a reference to the guard has it in memory, for each callback"
+    )]
+    #[inline(always)]
     fn drop(&mut self) {
         // Still here only when the callback has panicked.
         if let Some(callback) = self.callback.take() {
-            error!("the callback of {:?} panicked; the event is removed", self.key);
-            self.reactor.engine.abandon(self.key);
-            drop(callback);
+            self.reactor.end_panicked(self.key, callback);
         }
     }
 }

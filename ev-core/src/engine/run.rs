@@ -88,7 +88,7 @@ pub struct Taken<P> {
 
 /// Deferred events beyond that many wait for the next turn, so that those that defer further ones leave room for the
 /// rest. libevent's number: it puts off what comes when more than 32 were taken.
-const MOST_DEFERRED: u32 = 33;
+const MOST_DEFERRED: u8 = 33;
 
 /// A signal that was delivered several times: its callback is called once for each.
 #[derive(Clone, Copy)]
@@ -97,34 +97,46 @@ pub(super) struct Repeat {
     pub(super) left: u32,
 }
 
+bitflags! {
+    /// What a turn has to mind beside its queues. Most have nothing of this to mind, and find that out by one look.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+    pub(super) struct Special: u8 {
+        /// The run was asked to stop when the turn is over.
+        const STOP_AFTER_TURN = 1 << 0;
+        /// The run was asked to stop after the callback that runs.
+        const STOP_NOW = 1 << 1;
+        /// The turn ends after the callback that runs.
+        const RESTART = 1 << 2;
+        /// There are limits, `Engine::allowance`.
+        const LIMITS = 1 << 3;
+        /// A signal has further deliveries, `Run::repeat`.
+        const REPEAT = 1 << 4;
+        const STOP = Self::STOP_AFTER_TURN.bits() | Self::STOP_NOW.bits();
+    }
+}
+
 /// The state of a run.
 #[derive(Default)]
 pub(super) struct Run {
     pub(super) mode: RunMode,
-    pub(super) stop: Option<Stop>,
+    pub(super) special: Special,
     pub(super) turn: Turn,
-    pub(super) repeat: Option<Repeat>,
+    repeat: Option<Repeat>,
 }
 
 /// The state of a turn.
 #[derive(Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the turn")]
 pub(super) struct Turn {
     /// The priority that it processes, once it is known.
     pub(super) priority: Option<u8>,
-    /// The priority that it processes, as long as nothing but its queue is to be looked at before the next call: no stop, no
-    /// restart, no repeat, and no limit.
+    /// The priority that it processes, as long as its queue alone says what is called next.
     pub(super) direct: Option<u8>,
     /// A callback was called.
     pub(super) called: bool,
     /// The driver called something of its own.
     pub(super) posted: bool,
-    /// Something was active when it began to process.
-    pub(super) found: bool,
-    /// It ends after the current callback.
-    pub(super) restart: bool,
     /// How many deferred events it has been given.
-    pub(super) deferred: u32,
+    deferred: u8,
 }
 
 impl Turn {
@@ -132,30 +144,73 @@ impl Turn {
         self.called || self.posted
     }
 
-    /// It ends after the callback that runs.
-    pub(super) fn end_early(&mut self) {
-        self.restart = true;
-        self.direct = None;
+    /// Counts a deferred event that it has been given.
+    pub(super) fn count_deferred(&mut self) {
+        self.deferred = self.deferred.saturating_add(1);
     }
 }
 
 impl Run {
-    /// The priority that is being processed.
-    pub(super) fn priority(&self) -> Option<u8> {
-        self.turn.priority
+    pub(super) fn begin(&mut self, mode: RunMode) {
+        *self = Self {
+            mode,
+            special: self.special & (Special::STOP | Special::LIMITS),
+            ..Self::default()
+        };
+    }
+
+    /// Has all that comes next be asked whether that is to be minded.
+    pub(super) fn mind(&mut self, special: Special) {
+        self.special |= special;
+        self.turn.direct = None;
+    }
+
+    pub(super) fn stopping(&self) -> Option<Stop> {
+        if self.special.contains(Special::STOP_NOW) {
+            Some(Stop::Now)
+        } else {
+            self.special
+                .contains(Special::STOP_AFTER_TURN)
+                .then_some(Stop::AfterTurn)
+        }
+    }
+
+    pub(super) fn take_stop(&mut self) -> Option<Stop> {
+        let stop = self.stopping();
+        self.special -= Special::STOP;
+        stop
+    }
+
+    /// Has the event called that many times more, before any other.
+    pub(super) fn begin_repeat(&mut self, index: u32, left: u32) {
+        if left > 0 {
+            self.repeat = Some(Repeat { index, left });
+            self.mind(Special::REPEAT);
+        }
+    }
+
+    pub(super) fn take_repeat(&mut self) -> Option<Repeat> {
+        self.special -= Special::REPEAT;
+        self.repeat.take()
+    }
+
+    /// Takes back what is left of the event's deliveries.
+    pub(super) fn cancel_repeat(&mut self, index: u32) {
+        if self.repeat.is_some_and(|repeat| repeat.index == index) {
+            self.take_repeat();
+        }
     }
 
     /// Whether this turn takes one more deferred event.
     pub(super) fn takes_deferred(&mut self) -> bool {
-        let deferred = &mut self.turn.deferred;
-        *deferred = deferred.saturating_add(1);
-        *deferred <= MOST_DEFERRED
+        self.turn.count_deferred();
+        self.turn.deferred <= MOST_DEFERRED
     }
 
     /// A turn whose priority is no more is over.
     pub(super) fn set_priorities(&mut self, available: u8) {
         if self.turn.priority >= Some(available) {
-            self.turn.end_early();
+            self.mind(Special::RESTART);
         }
     }
 
@@ -163,7 +218,7 @@ impl Run {
     #[inline]
     pub(super) fn notice(&mut self, priority: u8) {
         if self.turn.priority.is_some_and(|current| priority < current) {
-            self.turn.end_early();
+            self.mind(Special::RESTART);
         }
     }
 }

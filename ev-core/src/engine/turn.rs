@@ -5,13 +5,14 @@
 //! are handled before the priority is chosen.
 
 use std::io;
+use std::mem;
 use std::time::Duration;
 
 use ev_backend::Backend;
 use ev_timer::Time;
 
 use super::limits::Allowance;
-use super::run::{Held, Outcome, Repeat, Run, RunMode, Step, Stop, Taken, Turn};
+use super::run::{Held, Outcome, Repeat, RunMode, Special, Step, Stop, Taken, Turn};
 use super::slots::Flags;
 use super::{Engine, Removed};
 use crate::{Causes, EventKey, Fired};
@@ -19,34 +20,32 @@ use crate::{Causes, EventKey, Fired};
 impl<B: Backend, P> Engine<B, P> {
     /// Begins a run. A request to stop that came before is honoured by it.
     pub fn begin_run(&mut self, mode: RunMode) {
-        self.run = Run {
-            mode,
-            stop: self.run.stop,
-            ..Run::default()
-        };
+        self.run.begin(mode);
     }
 
     /// Asks the run, or the next one if none is under way, to end.
     pub fn stop(&mut self, stop: Stop) {
-        self.run.stop = self.run.stop.max(Some(stop));
-        self.run.turn.direct = None;
+        self.run.mind(match stop {
+            Stop::AfterTurn => Special::STOP_AFTER_TURN,
+            Stop::Now => Special::STOP_NOW,
+        });
     }
 
     /// Withdraws a request to stop, and returns it.
     pub fn take_stop(&mut self) -> Option<Stop> {
-        self.run.stop.take()
+        self.run.take_stop()
     }
 
     /// Whether the run was asked to stop.
     #[doc(alias = "event_base_got_break")]
     pub fn stopping(&self) -> Option<Stop> {
-        self.run.stop
+        self.run.stopping()
     }
 
     /// Ends the turn after the callback that runs: the kernel is asked again before other active events are called.
     #[doc(alias = "event_base_loopcontinue")]
     pub fn restart(&mut self) {
-        self.run.turn.end_early();
+        self.run.mind(Special::RESTART);
     }
 
     /// Begins a turn: decides whether the run ends, tells the backend what has changed, and computes how long to sleep.
@@ -60,25 +59,41 @@ impl<B: Backend, P> Engine<B, P> {
     #[inline]
     pub fn begin_turn(&mut self, now: Time, held: Held, waiter: &mut B::Waiter) -> io::Result<Step> {
         self.run.turn = Turn::default();
-        if let Some(allowance) = &mut self.allowance {
-            allowance.begin_turn();
-        }
-        if self.run.stop == Some(Stop::Now) {
-            self.run.stop = None;
+        if !self.run.special.is_empty() && self.begin_special_turn() {
             return Ok(Step::Leave(Outcome::Stopped));
         }
-        // A stop after the turn that came before the run: this is the turn.
-        let busy = held == Held::Work || self.run.stop.is_some();
-        if !busy && self.is_over() {
+        if !self.is_busy(held) && self.is_over() {
             return Ok(Step::Leave(Outcome::Empty));
         }
         let timeout = self.plan(now, held, waiter)?;
         let turn = &mut self.run.turn;
         self.active.promote_later(&mut self.slots, |_, slot| {
-            let deferred = u32::from(slot.flags.contains(Flags::DEFERRED));
-            turn.deferred = turn.deferred.saturating_add(deferred);
+            if slot.flags.contains(Flags::DEFERRED) {
+                turn.count_deferred();
+            }
         });
         Ok(Step::Wait(timeout))
+    }
+
+    /// Begins what is special about a turn. Answers whether the run has to stop instead.
+    #[cold]
+    fn begin_special_turn(&mut self) -> bool {
+        self.run.special -= Special::RESTART;
+        if let Some(allowance) = &mut self.allowance {
+            allowance.begin_turn();
+        }
+        let stops = self.run.special.contains(Special::STOP_NOW);
+        if stops {
+            self.run.take_stop();
+        }
+        stops
+    }
+
+    /// Whether there is a turn even if no event is left, and it does not sleep.
+    #[inline]
+    fn is_busy(&self, held: Held) -> bool {
+        // A stop after the turn that came before the run: this is the turn.
+        held == Held::Work || self.run.special.intersects(Special::STOP)
     }
 
     /// Whether nothing is left that the run could wait for.
@@ -104,9 +119,8 @@ impl<B: Backend, P> Engine<B, P> {
     #[inline(always)]
     fn plan(&mut self, now: Time, held: Held, waiter: &mut B::Waiter) -> io::Result<Option<Duration>> {
         self.prepare(waiter)?;
-        let busy = held == Held::Work || self.run.stop.is_some() || self.has_active();
         // What was called since the turn began may have removed the last event.
-        if busy || self.run.mode.contains(RunMode::NON_BLOCKING) || self.is_over() {
+        if self.run.mode.contains(RunMode::NON_BLOCKING) || self.is_busy(held) || self.has_active() || self.is_over() {
             return Ok(Some(Duration::ZERO));
         }
         let wake = self.timers.next_wake();
@@ -141,10 +155,8 @@ impl<B: Backend, P> Engine<B, P> {
     #[inline]
     pub fn next_active(&mut self) -> Option<Taken<P>> {
         loop {
-            let priority = match self.run.turn.direct {
-                Some(priority) => priority,
-                None if self.run.repeat.is_some() => return self.next_repeat(),
-                None => self.pick()?,
+            let Some(priority) = self.run.turn.direct.or_else(|| self.pick()) else {
+                return self.next_repeat();
             };
             let (index, causes, slot) = self.active.pop(&mut self.slots, priority)?;
             if is_plain(slot.flags)
@@ -162,14 +174,25 @@ impl<B: Backend, P> Engine<B, P> {
         }
     }
 
-    /// The priority of which the first event is called next; `None` if none is in this turn.
+    /// The priority of which the first event is called next; `None` if none is in this turn, or a signal goes first.
+    #[inline]
     fn pick(&mut self) -> Option<u8> {
-        if !self.has_active() {
-            return None;
+        if self.run.turn.priority.is_some() || !self.run.special.is_empty() || self.active.has_internal() {
+            return self.pick_specially();
         }
-        let turn = &mut self.run.turn;
-        if self.run.stop == Some(Stop::Now)
-            || turn.restart && turn.did_something()
+        let priority = self.active.most_urgent()?;
+        self.run.turn.priority = Some(priority);
+        self.run.turn.direct = Some(priority);
+        Some(priority)
+    }
+
+    /// As [`pick`](Self::pick), whatever there is to mind.
+    #[inline(never)]
+    fn pick_specially(&mut self) -> Option<u8> {
+        let (special, turn) = (self.run.special, &self.run.turn);
+        if !self.has_active()
+            || special.intersects(Special::STOP_NOW | Special::REPEAT)
+            || special.contains(Special::RESTART) && turn.did_something()
             || self.allowance.as_deref().is_some_and(Allowance::is_spent)
         {
             return None;
@@ -183,19 +206,14 @@ impl<B: Backend, P> Engine<B, P> {
         if current.is_none() && turn.called {
             return None;
         }
-        let allowance = self.allowance.as_deref_mut();
-        let priority = match (current, &allowance) {
-            (Some(current), _) => Some(current),
-            (None, Some(allowance)) => allowance.overdue(|priority| active.has(priority)),
-            (None, None) => None,
-        };
-        let priority = priority.or_else(|| active.most_urgent())?;
+        let overdue = |allowance: &Allowance| allowance.overdue(|priority| active.has(priority));
+        let priority = current
+            .or_else(|| self.allowance.as_deref().and_then(overdue))
+            .or_else(|| active.most_urgent())?;
         turn.priority = Some(priority);
-        turn.found = true;
-        match allowance {
-            Some(allowance) => allowance.count(priority),
-            None if !turn.restart => turn.direct = Some(priority),
-            None => {}
+        turn.direct = self.run.special.is_empty().then_some(priority);
+        if let Some(allowance) = &mut self.allowance {
+            allowance.count(priority);
         }
         Some(priority)
     }
@@ -277,7 +295,10 @@ impl<B: Backend, P> Engine<B, P> {
         let Some(slot) = self.slots.find_mut(key) else {
             return Some(payload);
         };
-        slot.payload = Some(payload);
+        let before = slot.payload.replace(payload);
+        debug_assert!(before.is_none(), "5: it was with the driver");
+        // There is nothing to drop, and to find that out would be a step of each call.
+        mem::forget(before);
         None
     }
 
@@ -285,13 +306,13 @@ impl<B: Backend, P> Engine<B, P> {
     /// the engine does not hand it out for them any more. For drivers that call it several times by rules of their own.
     #[must_use = "they are lost otherwise"]
     pub fn take_repeats(&mut self) -> u32 {
-        self.run.repeat.take().map_or(0, |repeat| repeat.left)
+        self.run.take_repeat().map_or(0, |repeat| repeat.left)
     }
 
     /// Ends what [`next_active`](Self::next_active) began when the callback panicked: the event is removed.
     pub fn abandon(&mut self, key: EventKey) {
         self.running = None;
-        self.run.repeat = None;
+        self.run.take_repeat();
         let removed = self.remove(key);
         debug_assert!(
             !matches!(removed, Ok(Removed::Payload(_))),
@@ -303,21 +324,17 @@ impl<B: Backend, P> Engine<B, P> {
     /// It makes a pass of [`RunMode::ONCE`] complete, and does not stand for a callback of the turn's priority.
     pub fn count_as_called(&mut self) {
         self.run.turn.posted = true;
-        self.run.turn.found = true;
     }
 
     /// Ends a turn. Answers the outcome if the run ends with it.
     #[must_use = "the run may be over"]
     pub fn end_turn(&mut self) -> Option<Outcome> {
         let processed = self.run.turn.priority.take();
-        if let Some(allowance) = &mut self.allowance {
-            allowance.end_turn(processed, |priority| self.active.has(priority));
-        }
-        if self.run.stop.take().is_some() {
+        if !self.run.special.is_empty() && self.end_special_turn(processed) {
             return Some(Outcome::Stopped);
         }
         let (mode, turn) = (self.run.mode, &self.run.turn);
-        let over = if turn.found {
+        let over = if processed.is_some() || turn.posted {
             mode.contains(RunMode::ONCE) && turn.did_something() && !self.has_active()
         } else {
             mode.contains(RunMode::NON_BLOCKING)
@@ -325,34 +342,31 @@ impl<B: Backend, P> Engine<B, P> {
         over.then_some(Outcome::Passed)
     }
 
-    fn begin_repeat(&mut self, index: u32) {
-        let count = self.deliveries.get_mut(index as usize).map_or(1, std::mem::take);
-        if count > 1 {
-            self.run.repeat = Some(Repeat { index, left: count - 1 });
-            self.run.turn.direct = None;
+    /// Ends what was special about a turn. Answers whether the run has to stop.
+    #[cold]
+    fn end_special_turn(&mut self, processed: Option<u8>) -> bool {
+        if let Some(allowance) = &mut self.allowance {
+            allowance.end_turn(processed, |priority| self.active.has(priority));
         }
+        self.run.take_stop().is_some()
+    }
+
+    fn begin_repeat(&mut self, index: u32) {
+        let count = self.deliveries.get_mut(index as usize).map_or(1, mem::take);
+        self.run.begin_repeat(index, count.saturating_sub(1));
     }
 
     fn next_repeat(&mut self) -> Option<Taken<P>> {
-        let Repeat { index, left } = self.run.repeat.take()?;
-        if self.run.stop == Some(Stop::Now) {
+        let Repeat { index, left } = self.run.take_repeat()?;
+        if self.run.special.contains(Special::STOP_NOW) {
             return None;
         }
-        if left > 1 {
-            self.run.repeat = Some(Repeat { index, left: left - 1 });
-        }
+        self.run.begin_repeat(index, left - 1);
         let slot = self.slots.get_mut(index);
         let payload = slot.payload.take()?;
         let key = slot.key(index);
         // However often it was delivered, it counts as one callback, and that was counted.
         Some(self.call(key, Causes::SIGNAL, payload))
-    }
-
-    /// Deleting a signal event in its callback takes back the deliveries that are left.
-    pub(super) fn cancel_repeat(&mut self, index: u32) {
-        if self.run.repeat.is_some_and(|repeat| repeat.index == index) {
-            self.run.repeat = None;
-        }
     }
 }
 
