@@ -277,8 +277,8 @@ impl Waiter for EpollWaiter {
         self.taken = 0;
         self.ready = 0;
         self.ready = match self.wait_in_kernel(timeout) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
-            result => result?,
+            Ok(ready) => ready,
+            Err(error) => return unless_interrupted(error),
         };
         if self.ready == self.events.len() {
             self.make_room();
@@ -366,6 +366,15 @@ impl EpollWaiter {
             None => {}
         }
         Ok(None)
+    }
+}
+
+/// The outcome of a wait that failed: a signal has only cut it short.
+#[cold]
+fn unless_interrupted(error: io::Error) -> io::Result<usize> {
+    match error.kind() {
+        io::ErrorKind::Interrupted => Ok(0),
+        _ => Err(error),
     }
 }
 

@@ -150,19 +150,16 @@ impl<S, B: Backend> EventLoop<S, B> {
 
     #[cfg(feature = "threads")]
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        // Who only looks need not be woken.
-        let sleeper = self
-            .reactor
-            .messages
-            .as_ref()
-            .filter(|_| timeout != Some(Duration::ZERO));
-        let inbox = sleeper.map(|messages| &messages.inbox);
-        let timeout = inbox.map_or(timeout, |inbox| inbox.begin_sleep(None, timeout));
-        let waited = self.waiter.wait(timeout);
-        if let Some(inbox) = inbox {
-            inbox.end_sleep();
+        match &self.reactor.messages {
+            // Who only looks need not be woken.
+            Some(messages) if timeout != Some(Duration::ZERO) => {
+                let timeout = messages.inbox.begin_sleep(None, timeout);
+                let waited = self.waiter.wait(timeout);
+                messages.inbox.end_sleep();
+                waited.map(drop)
+            }
+            _ => self.waiter.wait(timeout).map(drop),
         }
-        waited.map(drop)
     }
 
     /// Makes the loop usable in a child process after `fork`: it gets a kernel object, a signal pipe and a notifier of

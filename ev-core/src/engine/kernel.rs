@@ -82,7 +82,7 @@ impl<B: Backend, P> Engine<B, P> {
     /// Hands the registrations to the waiter; part of [`begin_turn`](Self::begin_turn).
     #[inline]
     pub(super) fn prepare(&mut self, waiter: &mut B::Waiter) -> io::Result<()> {
-        if self.fds.has_deferred() {
+        if self.unprepared {
             self.flush()?;
         }
         self.backend.prepare(waiter)?;
@@ -134,6 +134,7 @@ impl<B: Backend, P> Engine<B, P> {
         debug!("{} starts anew", self.backend.name());
         self.backend.reset()?;
         self.fds.forget_told();
+        self.unprepared = true;
         self.stale = None;
         Ok(())
     }

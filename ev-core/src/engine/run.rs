@@ -91,7 +91,7 @@ pub struct Taken<P> {
 const MOST_DEFERRED: u8 = 33;
 
 /// A signal that was delivered several times: its callback is called once for each.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Repeat {
     pub(super) index: u32,
     pub(super) left: u32,
@@ -109,7 +109,7 @@ bitflags! {
         const RESTART = 1 << 2;
         /// There are limits, `Engine::allowance`.
         const LIMITS = 1 << 3;
-        /// A signal has further deliveries, `Run::repeat`.
+        /// A signal has further deliveries, which `Run::repeat` tells of.
         const REPEAT = 1 << 4;
         const STOP = Self::STOP_AFTER_TURN.bits() | Self::STOP_NOW.bits();
     }
@@ -121,7 +121,8 @@ pub(super) struct Run {
     pub(super) mode: RunMode,
     pub(super) special: Special,
     pub(super) turn: Turn,
-    repeat: Option<Repeat>,
+    /// Of no meaning without `Special::REPEAT`.
+    repeat: Repeat,
 }
 
 /// The state of a turn.
@@ -151,12 +152,11 @@ impl Turn {
 }
 
 impl Run {
+    /// A request to stop that came before is this run's.
+    #[inline]
     pub(super) fn begin(&mut self, mode: RunMode) {
-        *self = Self {
-            mode,
-            special: self.special & (Special::STOP | Special::LIMITS),
-            ..Self::default()
-        };
+        self.mode = mode;
+        self.special &= Special::STOP | Special::LIMITS;
     }
 
     /// Has all that comes next be asked whether that is to be minded.
@@ -184,19 +184,20 @@ impl Run {
     /// Has the event called that many times more, before any other.
     pub(super) fn begin_repeat(&mut self, index: u32, left: u32) {
         if left > 0 {
-            self.repeat = Some(Repeat { index, left });
+            self.repeat = Repeat { index, left };
             self.mind(Special::REPEAT);
         }
     }
 
     pub(super) fn take_repeat(&mut self) -> Option<Repeat> {
+        let is_left = self.special.contains(Special::REPEAT);
         self.special -= Special::REPEAT;
-        self.repeat.take()
+        is_left.then_some(self.repeat)
     }
 
     /// Takes back what is left of the event's deliveries.
     pub(super) fn cancel_repeat(&mut self, index: u32) {
-        if self.repeat.is_some_and(|repeat| repeat.index == index) {
+        if self.repeat.index == index {
             self.take_repeat();
         }
     }

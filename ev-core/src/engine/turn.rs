@@ -65,14 +65,13 @@ impl<B: Backend, P> Engine<B, P> {
         if !self.is_busy(held) && self.is_over() {
             return Ok(Step::Leave(Outcome::Empty));
         }
-        let timeout = self.plan(now, held, waiter)?;
         let turn = &mut self.run.turn;
         self.active.promote_later(&mut self.slots, |_, slot| {
             if slot.flags.contains(Flags::DEFERRED) {
                 turn.count_deferred();
             }
         });
-        Ok(Step::Wait(timeout))
+        self.plan(now, held, waiter).map(Step::Wait)
     }
 
     /// Begins what is special about a turn. Answers whether the run has to stop instead.
@@ -333,11 +332,11 @@ impl<B: Backend, P> Engine<B, P> {
         if !self.run.special.is_empty() && self.end_special_turn(processed) {
             return Some(Outcome::Stopped);
         }
-        let (mode, turn) = (self.run.mode, &self.run.turn);
-        let over = if processed.is_some() || turn.posted {
-            mode.contains(RunMode::ONCE) && turn.did_something() && !self.has_active()
+        let mode = self.run.mode;
+        let over = if self.run.turn.did_something() {
+            mode.contains(RunMode::ONCE) && !self.has_active()
         } else {
-            mode.contains(RunMode::NON_BLOCKING)
+            mode.contains(RunMode::NON_BLOCKING) && processed.is_none()
         };
         over.then_some(Outcome::Passed)
     }
