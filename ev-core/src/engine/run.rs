@@ -125,19 +125,33 @@ pub(super) struct Run {
     repeat: Repeat,
 }
 
+/// No priority: there are no more than 255.
+pub(super) const NONE: u8 = u8::MAX;
+
 /// The state of a turn.
-#[derive(Default)]
 pub(super) struct Turn {
     /// The priority that it processes, once it is known.
     pub(super) priority: Option<u8>,
-    /// The priority that it processes, as long as its queue alone says what is called next.
-    pub(super) direct: Option<u8>,
+    /// The priority that it processes, as long as its queue alone says what is called next; else `NONE`.
+    pub(super) direct: u8,
     /// A callback was called.
     pub(super) called: bool,
     /// The driver called something of its own.
     pub(super) posted: bool,
     /// How many deferred events it has been given.
     deferred: u8,
+}
+
+impl Default for Turn {
+    fn default() -> Self {
+        Self {
+            priority: None,
+            direct: NONE,
+            called: false,
+            posted: false,
+            deferred: 0,
+        }
+    }
 }
 
 impl Turn {
@@ -162,7 +176,7 @@ impl Run {
     /// Has all that comes next be asked whether that is to be minded.
     pub(super) fn mind(&mut self, special: Special) {
         self.special |= special;
-        self.turn.direct = None;
+        self.turn.direct = NONE;
     }
 
     pub(super) fn stopping(&self) -> Option<Stop> {

@@ -12,7 +12,7 @@ use ev_backend::Backend;
 use ev_timer::Time;
 
 use super::limits::Allowance;
-use super::run::{Held, Outcome, Repeat, RunMode, Special, Step, Stop, Taken, Turn};
+use super::run::{Held, NONE, Outcome, Repeat, RunMode, Special, Step, Stop, Taken, Turn};
 use super::slots::Flags;
 use super::{Engine, Removed};
 use crate::{Causes, EventKey, Fired};
@@ -153,23 +153,28 @@ impl<B: Backend, P> Engine<B, P> {
     /// Takes the next event to be called; `None` when this turn is over.
     #[inline]
     pub fn next_active(&mut self) -> Option<Taken<P>> {
+        let mut priority = self.run.turn.direct;
         loop {
-            let Some(priority) = self.run.turn.direct.or_else(|| self.pick()) else {
-                return self.next_repeat();
-            };
-            let (index, causes, slot) = self.active.pop(&mut self.slots, priority)?;
-            if is_plain(slot.flags)
-                && let Some(payload) = slot.payload.take()
-            {
-                let key = slot.key(index);
-                return Some(self.call(key, causes, payload));
+            if let Some((index, causes, slot)) = self.active.pop(&mut self.slots, priority) {
+                if is_plain(slot.flags)
+                    && let Some(payload) = slot.payload.take()
+                {
+                    let key = slot.key(index);
+                    return Some(self.call(key, causes, payload));
+                }
+                let taken = self.take_other(index, causes);
+                if taken.is_some() {
+                    return taken;
+                }
+                // What was passed over was not called, so the turn may still go on with another priority.
+                self.run.turn.direct = NONE;
+            } else if priority != NONE {
+                return None;
             }
-            let taken = self.take_other(index, causes);
-            if taken.is_some() {
-                return taken;
+            match self.pick() {
+                Some(picked) => priority = picked,
+                None => return self.next_repeat(),
             }
-            // What was passed over was not called, so the turn may still go on with another priority.
-            self.run.turn.direct = None;
         }
     }
 
@@ -181,7 +186,7 @@ impl<B: Backend, P> Engine<B, P> {
         }
         let priority = self.active.most_urgent()?;
         self.run.turn.priority = Some(priority);
-        self.run.turn.direct = Some(priority);
+        self.run.turn.direct = priority;
         Some(priority)
     }
 
@@ -210,7 +215,7 @@ impl<B: Backend, P> Engine<B, P> {
             .or_else(|| self.allowance.as_deref().and_then(overdue))
             .or_else(|| active.most_urgent())?;
         turn.priority = Some(priority);
-        turn.direct = self.run.special.is_empty().then_some(priority);
+        turn.direct = if self.run.special.is_empty() { priority } else { NONE };
         if let Some(allowance) = &mut self.allowance {
             allowance.count(priority);
         }

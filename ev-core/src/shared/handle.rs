@@ -517,14 +517,11 @@ where
     D::Source: Send + 'static,
     C: FnMut(&mut SharedContext<'_, B>, &mut D::Source, Fired) + Send + 'static,
 {
-    match fd {
-        None => Box::new(move |cx, fired| callback(cx, &mut source, fired)),
-        Some(fd) => Box::new(move |cx, fired| {
-            callback(cx, &mut source, fired);
-            if D::descriptor(&source) != Some(fd) {
-                // Stale if the callback has removed it.
-                let _ = cx.remove(fired.key());
-            }
-        }),
-    }
+    Box::new(move |cx, fired| {
+        callback(cx, &mut source, fired);
+        if D::descriptor(&source) != fd {
+            // Stale if the callback has removed it.
+            let _ = cx.remove(fired.key());
+        }
+    })
 }
