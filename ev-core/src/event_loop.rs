@@ -144,21 +144,21 @@ impl<S, B: Backend> EventLoop<S, B> {
     }
 
     #[cfg(not(feature = "threads"))]
-    fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        self.waiter.wait(timeout).map(drop)
+    fn wait(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
+        self.waiter.wait(timeout)
     }
 
     #[cfg(feature = "threads")]
-    fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+    fn wait(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
         match &self.reactor.messages {
             // Who only looks need not be woken.
             Some(messages) if timeout != Some(Duration::ZERO) => {
                 let timeout = messages.inbox.begin_sleep(None, timeout);
                 let waited = self.waiter.wait(timeout);
                 messages.inbox.end_sleep();
-                waited.map(drop)
+                waited
             }
-            _ => self.waiter.wait(timeout).map(drop),
+            _ => self.waiter.wait(timeout),
         }
     }
 

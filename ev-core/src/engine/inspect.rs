@@ -96,12 +96,14 @@ impl<B: Backend, P> Engine<B, P> {
     /// Lets the maxima start anew from what there is now.
     pub fn reset_maxima(&mut self) {
         self.maxima = self.counts();
+        self.noted = 0;
         self.holds.reset_most();
     }
 
     /// The maxima, to start one of them anew from another number than [`reset_maxima`](Self::reset_maxima) does. That of
     /// holds is not among them.
     pub fn maxima_mut(&mut self) -> &mut Counts {
+        self.noted = 0;
         &mut self.maxima
     }
 
@@ -122,6 +124,7 @@ impl<B: Backend, P> Engine<B, P> {
     #[inline]
     pub(super) fn note_registrations(&mut self) {
         self.maxima.registrations = self.maxima.registrations.max(self.inserted);
+        self.noted = 0;
         self.note_memberships();
     }
 
@@ -129,14 +132,18 @@ impl<B: Backend, P> Engine<B, P> {
     #[inline]
     pub(super) fn note_deadlines(&mut self) {
         self.maxima.deadlines = self.maxima.deadlines.max(self.timers.len());
+        self.noted = 0;
         self.note_memberships();
     }
 
     /// To be called where active events may have.
     #[inline]
     pub(super) fn note_active(&mut self) {
-        self.maxima.active = self.maxima.active.max(self.active.len());
-        self.note_memberships();
+        if self.active.len() > self.noted {
+            self.noted = self.active.len();
+            self.maxima.active = self.maxima.active.max(self.active.len());
+            self.note_memberships();
+        }
     }
 
     #[inline]

@@ -59,10 +59,14 @@ impl<B: Backend, P> Engine<B, P> {
     #[inline]
     pub fn begin_turn(&mut self, now: Time, held: Held, waiter: &mut B::Waiter) -> io::Result<Step> {
         self.run.turn = Turn::default();
-        if !self.run.special.is_empty() && self.begin_special_turn() {
-            return Ok(Step::Leave(Outcome::Stopped));
+        let mut held = held;
+        if !self.run.special.is_empty() {
+            if self.begin_special_turn() {
+                return Ok(Step::Leave(Outcome::Stopped));
+            }
+            held = self.with_stop(held);
         }
-        if !self.is_busy(held) && self.is_over() {
+        if held == Held::Nothing && self.is_over() {
             return Ok(Step::Leave(Outcome::Empty));
         }
         let turn = &mut self.run.turn;
@@ -88,11 +92,13 @@ impl<B: Backend, P> Engine<B, P> {
         stops
     }
 
-    /// Whether there is a turn even if no event is left, and it does not sleep.
+    /// A request to stop after the turn is work as well: if it came before the run, this is the turn.
     #[inline]
-    fn is_busy(&self, held: Held) -> bool {
-        // A stop after the turn that came before the run: this is the turn.
-        held == Held::Work || self.run.special.intersects(Special::STOP)
+    fn with_stop(&self, held: Held) -> Held {
+        match self.run.stopping() {
+            Some(_) => Held::Work,
+            None => held,
+        }
     }
 
     /// Whether nothing is left that the run could wait for.
@@ -108,7 +114,7 @@ impl<B: Backend, P> Engine<B, P> {
     /// The backend's.
     #[inline(never)]
     pub fn plan_wait(&mut self, now: Time, held: Held, waiter: &mut B::Waiter) -> io::Result<Option<Duration>> {
-        self.plan(now, held, waiter)
+        self.plan(now, self.with_stop(held), waiter)
     }
 
     #[expect(
@@ -119,7 +125,8 @@ impl<B: Backend, P> Engine<B, P> {
     fn plan(&mut self, now: Time, held: Held, waiter: &mut B::Waiter) -> io::Result<Option<Duration>> {
         self.prepare(waiter)?;
         // What was called since the turn began may have removed the last event.
-        if self.run.mode.contains(RunMode::NON_BLOCKING) || self.is_busy(held) || self.has_active() || self.is_over() {
+        let polls = self.run.mode.contains(RunMode::NON_BLOCKING) || held == Held::Work || self.has_active();
+        if polls || self.is_over() {
             return Ok(Some(Duration::ZERO));
         }
         let wake = self.timers.next_wake();
