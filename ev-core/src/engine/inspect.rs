@@ -96,14 +96,14 @@ impl<B: Backend, P> Engine<B, P> {
     /// Lets the maxima start anew from what there is now.
     pub fn reset_maxima(&mut self) {
         self.maxima = self.counts();
-        self.noted = 0;
+        self.noted = Counts::default();
         self.holds.reset_most();
     }
 
     /// The maxima, to start one of them anew from another number than [`reset_maxima`](Self::reset_maxima) does. That of
     /// holds is not among them.
     pub fn maxima_mut(&mut self) -> &mut Counts {
-        self.noted = 0;
+        self.noted = Counts::default();
         &mut self.maxima
     }
 
@@ -123,33 +123,36 @@ impl<B: Backend, P> Engine<B, P> {
     /// To be called where registrations may have, and deadlines may not.
     #[inline]
     pub(super) fn note_registrations(&mut self) {
-        self.maxima.registrations = self.maxima.registrations.max(self.inserted);
-        self.noted = 0;
-        self.note_memberships();
+        if self.inserted > self.noted.registrations {
+            self.note_memberships();
+        }
     }
 
     /// To be called where deadlines may have, and registrations may not.
     #[inline]
     pub(super) fn note_deadlines(&mut self) {
-        self.maxima.deadlines = self.maxima.deadlines.max(self.timers.len());
-        self.noted = 0;
-        self.note_memberships();
+        if self.timers.len() > self.noted.deadlines {
+            self.note_memberships();
+        }
     }
 
     /// To be called where active events may have.
     #[inline]
     pub(super) fn note_active(&mut self) {
-        if self.active.len() > self.noted {
-            self.noted = self.active.len();
-            self.maxima.active = self.maxima.active.max(self.active.len());
+        if self.active.len() > self.noted.active {
             self.note_memberships();
         }
     }
 
-    #[inline]
+    #[inline(never)]
     fn note_memberships(&mut self) {
-        let memberships = self.inserted + self.timers.len() + self.active.len();
-        self.maxima.memberships = self.maxima.memberships.max(memberships);
+        let now = self.counts();
+        let most = &mut self.maxima;
+        most.registrations = most.registrations.max(now.registrations);
+        most.deadlines = most.deadlines.max(now.deadlines);
+        most.active = most.active.max(now.active);
+        most.memberships = most.memberships.max(now.memberships);
+        self.noted = now;
     }
 
     /// Names an event, for [`describe`](Self::describe) and [`dump`](Self::dump).

@@ -115,8 +115,8 @@ pub struct Engine<B: Backend, P> {
     names: BTreeMap<u32, Cow<'static, str>>,
     holds: Arc<Holds>,
     maxima: Counts,
-    /// That many active events, and fewer, need not be noted in `maxima`: they were, and nothing else has grown since.
-    noted: usize,
+    /// The numbers that `maxima` has been compared to: as long as none of them is exceeded, the maxima stand.
+    noted: Counts,
     /// How often each active signal event is to be called; as long as the largest index among signal events.
     deliveries: Vec<u32>,
     raw_changes: RawChanges,
@@ -162,7 +162,7 @@ impl<B: Backend, P> Engine<B, P> {
             names: BTreeMap::new(),
             holds: Arc::default(),
             maxima: Counts::default(),
-            noted: 0,
+            noted: Counts::default(),
             deliveries: Vec::new(),
             raw_changes,
             checks: None,

@@ -252,7 +252,9 @@ impl<B: Backend, P> Engine<B, P> {
     /// What becomes of an event before it is called: a one-shot event is deleted, a periodic one gets its next deadline.
     fn prepare_call(&mut self, index: u32, flags: Flags, causes: Causes) {
         if !flags.contains(Flags::PERSISTENT) {
-            self.disarm_timer(index);
+            if flags.contains(Flags::TIMED) {
+                self.disarm_timer(index);
+            }
             // As in `expire`: a refusal is harmless.
             let _ = self.unregister(index);
         } else if flags.contains(Flags::EXPIRED) {
