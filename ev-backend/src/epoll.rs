@@ -274,11 +274,14 @@ impl Waiter for EpollWaiter {
     )]
     #[inline(always)]
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
+        let waited = self.wait_in_kernel(timeout);
         self.taken = 0;
-        self.ready = 0;
-        self.ready = match self.wait_in_kernel(timeout) {
+        self.ready = match waited {
             Ok(ready) => ready,
-            Err(error) => return unless_interrupted(error),
+            Err(error) => {
+                self.ready = 0;
+                return unless_interrupted(error);
+            }
         };
         if self.ready == self.events.len() {
             self.make_room();

@@ -249,7 +249,7 @@ impl<B: Backend, P> Engine<B, P> {
     /// True from the first event on that has a timeout, and as long as any has a deadline.
     #[inline]
     pub fn has_deadlines(&self) -> bool {
-        !self.timeouts.is_empty() || !self.timers.is_empty()
+        self.timeouts.len() + self.timers.len() > 0
     }
 
     /// When the loop has to be awake because of a deadline: the earliest one, or earlier.
