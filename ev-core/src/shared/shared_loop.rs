@@ -4,7 +4,6 @@ use std::fmt;
 use std::io;
 use std::mem;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use ev_backend::{AnyBackend, Backend, Waiter};
@@ -145,7 +144,7 @@ impl<B: Backend> SharedLoop<B> {
             handle,
             state: handle.shared.monitor.lock(),
         };
-        running.state.owner = Some(thread::current().id());
+        running.state.owner = Some(waits::this_thread());
         running.engine().begin_run(mode);
         running.turns(waiter, messages)
     }
