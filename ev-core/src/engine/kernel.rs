@@ -82,6 +82,10 @@ impl<B: Backend, P> Engine<B, P> {
     /// Hands the registrations to the waiter; part of [`begin_turn`](Self::begin_turn).
     #[inline]
     pub(super) fn prepare(&mut self, waiter: &mut B::Waiter) -> io::Result<()> {
+        debug_assert!(
+            self.unprepared || !self.fds.has_deferred(),
+            "4: deferred changes are known of"
+        );
         if self.unprepared {
             self.flush()?;
         }

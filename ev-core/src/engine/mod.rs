@@ -25,6 +25,7 @@
 //! 3. The queues have room for every occupied slot, and the timers for one more deadline of every slot with a timeout,
 //!    so that activating needs no memory.
 //! 4. A descriptor whose wishes differ from what the backend was told is on the fd map's list of deferred changes.
+//!    `unprepared` is set while any is.
 //! 5. While a callback runs, `running` names its event and that slot's payload is with the driver. A finalizer runs for
 //!    no event, nor does a one-shot event that is `TRANSIENT`.
 //! 6. A slot that is `FINALIZING` is active, has a payload, and is waiting for nothing; `finalizing` counts them.
