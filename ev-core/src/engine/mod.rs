@@ -116,7 +116,7 @@ pub struct Engine<B: Backend, P> {
     names: BTreeMap<u32, Cow<'static, str>>,
     holds: Arc<Holds>,
     maxima: Counts,
-    /// The numbers that `maxima` has been compared to: as long as none of them is exceeded, the maxima stand.
+    /// As long as no number exceeds the one here, none of `maxima` is exceeded.
     noted: Counts,
     /// How often each active signal event is to be called; as long as the largest index among signal events.
     deliveries: Vec<u32>,
