@@ -274,11 +274,14 @@ impl Waiter for EpollWaiter {
     )]
     #[inline(always)]
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
+        let waited = self.wait_in_kernel(timeout);
         self.taken = 0;
-        self.ready = 0;
-        self.ready = match self.wait_in_kernel(timeout) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
-            result => result?,
+        self.ready = match waited {
+            Ok(ready) => ready,
+            Err(error) => {
+                self.ready = 0;
+                return unless_interrupted(error);
+            }
         };
         if self.ready == self.events.len() {
             self.make_room();
@@ -366,6 +369,15 @@ impl EpollWaiter {
             None => {}
         }
         Ok(None)
+    }
+}
+
+/// The outcome of a wait that failed: a signal has only cut it short.
+#[cold]
+fn unless_interrupted(error: io::Error) -> io::Result<usize> {
+    match error.kind() {
+        io::ErrorKind::Interrupted => Ok(0),
+        _ => Err(error),
     }
 }
 

@@ -144,25 +144,22 @@ impl<S, B: Backend> EventLoop<S, B> {
     }
 
     #[cfg(not(feature = "threads"))]
-    fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        self.waiter.wait(timeout).map(drop)
+    fn wait(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
+        self.waiter.wait(timeout)
     }
 
     #[cfg(feature = "threads")]
-    fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        // Who only looks need not be woken.
-        let sleeper = self
-            .reactor
-            .messages
-            .as_ref()
-            .filter(|_| timeout != Some(Duration::ZERO));
-        let inbox = sleeper.map(|messages| &messages.inbox);
-        let timeout = inbox.map_or(timeout, |inbox| inbox.begin_sleep(None, timeout));
-        let waited = self.waiter.wait(timeout);
-        if let Some(inbox) = inbox {
-            inbox.end_sleep();
+    fn wait(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
+        match &self.reactor.messages {
+            // Who only looks need not be woken.
+            Some(messages) if timeout != Some(Duration::ZERO) => {
+                let timeout = messages.inbox.begin_sleep(None, timeout);
+                let waited = self.waiter.wait(timeout);
+                messages.inbox.end_sleep();
+                waited
+            }
+            _ => self.waiter.wait(timeout),
         }
-        waited.map(drop)
     }
 
     /// Makes the loop usable in a child process after `fork`: it gets a kernel object, a signal pipe and a notifier of
@@ -262,6 +259,14 @@ impl<S, B: Backend> Reactor<S, B> {
         }
     }
 
+    /// Ends a call whose callback has panicked.
+    #[cold]
+    fn end_panicked(&mut self, key: EventKey, callback: Callback<S, B>) {
+        error!("the callback of {key:?} panicked; the event is removed");
+        self.engine.abandon(key);
+        drop(callback);
+    }
+
     #[cfg(feature = "threads")]
     fn held(&self) -> Held {
         match &self.messages {
@@ -305,12 +310,15 @@ impl<S, B: Backend> Call<'_, S, B> {
 }
 
 impl<S, B: Backend> Drop for Call<'_, S, B> {
+    #[expect(
+        clippy::inline_always,
+        reason = "what is called with a reference to the guard has it in memory, for each callback"
+    )]
+    #[inline(always)]
     fn drop(&mut self) {
         // Still here only when the callback has panicked.
         if let Some(callback) = self.callback.take() {
-            error!("the callback of {:?} panicked; the event is removed", self.key);
-            self.reactor.engine.abandon(self.key);
-            drop(callback);
+            self.reactor.end_panicked(self.key, callback);
         }
     }
 }

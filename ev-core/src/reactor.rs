@@ -31,8 +31,9 @@ pub struct Reactor<S, B: Backend = AnyBackend> {
     runs: bool,
     /// The turn's reading of the clock, once somebody needed one.
     turn_now: Option<Time>,
+    /// In a box, so that each turn finds in one step that there are none.
     #[cfg(feature = "threads")]
-    pub(crate) messages: Option<crate::remote::LocalMessages<S, B>>,
+    pub(crate) messages: Option<Box<crate::remote::LocalMessages<S, B>>>,
 }
 
 impl<S, B: Backend> Reactor<S, B> {

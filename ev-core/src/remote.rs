@@ -228,7 +228,7 @@ impl<S, B: Backend> Reactor<S, B> {
             Some(messages) => messages,
             None => self
                 .messages
-                .insert(Messages::new(Arc::new(Inbox::open(&mut self.engine)?))),
+                .insert(Messages::new(Arc::new(Inbox::open(&mut self.engine)?)).into()),
         };
         Ok(Remote {
             inbox: Arc::clone(&messages.inbox),
@@ -240,7 +240,7 @@ impl<S, B: Backend> Reactor<S, B> {
         let Some(messages) = &mut self.messages else { return };
         messages.take_batch();
         while self.engine.stopping() != Some(Stop::Now)
-            && let Some(message) = self.messages.as_mut().and_then(Messages::next)
+            && let Some(message) = self.messages.as_mut().and_then(|messages| messages.next())
         {
             match message {
                 Message::Call(closure) => {

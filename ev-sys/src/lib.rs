@@ -68,12 +68,15 @@ use std::io;
 struct Readme;
 
 /// The kernel's answer to a call that returns a count or a descriptor, and -1 for "see `errno`".
+#[inline]
 pub(crate) fn check(answer: libc::c_int) -> io::Result<libc::c_int> {
-    if answer == -1 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(answer)
-    }
+    if answer == -1 { Err(refused()) } else { Ok(answer) }
+}
+
+/// What `errno` says. Out of line, so that success does not pass by it.
+#[cold]
+fn refused() -> io::Error {
+    io::Error::last_os_error()
 }
 
 /// The kernel's answer to a call that returns a count of bytes, and -1 for "see `errno`".

@@ -114,7 +114,9 @@ struct Queue {
 const EMPTY: Queue = Queue { head: NIL, tail: NIL };
 
 pub(crate) struct ActiveQueues {
-    queues: Vec<Queue>,
+    /// One for each number that a priority can be, so that no look for one fails; those from `priorities` on are empty.
+    queues: [Queue; 256],
+    priorities: u8,
     later: Queue,
     links: Vec<Links>,
     len: usize,
@@ -169,7 +171,8 @@ impl Queue {
 impl ActiveQueues {
     pub(crate) fn new(priorities: u8) -> Self {
         Self {
-            queues: vec![EMPTY; usize::from(priorities)],
+            queues: [EMPTY; 256],
+            priorities,
             later: EMPTY,
             links: Vec::new(),
             len: 0,
@@ -178,13 +181,13 @@ impl ActiveQueues {
     }
 
     pub(crate) fn priorities(&self) -> u8 {
-        self.queues.len() as u8
+        self.priorities
     }
 
     /// Changes the number of priorities while nothing is active.
     pub(crate) fn set_priorities(&mut self, priorities: u8) {
         debug_assert_eq!(self.len, 0, "no queue that is taken away holds an event");
-        self.queues.resize(usize::from(priorities), EMPTY);
+        self.priorities = priorities;
     }
 
     /// Makes sure that activating `id` needs no memory.
@@ -292,7 +295,7 @@ impl ActiveQueues {
     /// Takes the first event of a priority out, and leads to its slot.
     #[inline]
     pub(crate) fn pop<'a, P>(&mut self, slots: &'a mut Slots<P>, priority: u8) -> Option<(u32, Causes, &'a mut Slot)> {
-        let queue = self.queues.get_mut(usize::from(priority))?;
+        let queue = &mut self.queues[usize::from(priority)];
         let id = queue.head;
         // There is no slot `NIL`.
         let slot = slots.at(id)?;
@@ -317,7 +320,7 @@ impl ActiveQueues {
     /// The most urgent priority that has an active event.
     #[inline]
     pub(crate) fn most_urgent(&self) -> Option<u8> {
-        self.queues
+        self.queues[..usize::from(self.priorities)]
             .iter()
             .position(|queue| queue.head != NIL)
             .map(|priority| priority as u8)
@@ -340,7 +343,8 @@ impl ActiveQueues {
     #[cfg(test)]
     pub(crate) fn check_invariants<P>(&self, slots: &Slots<P>, ids: std::ops::Range<u32>) {
         let mut seen = 0;
-        let in_turn = (0..).zip(&self.queues).map(|(priority, queue)| (Some(priority), queue));
+        let in_turn = (0..=u8::MAX).zip(&self.queues);
+        let in_turn = in_turn.map(|(priority, queue)| (Some(priority), queue));
         for (priority, queue) in in_turn.chain(std::iter::once((None, &self.later))) {
             let mut prev = None;
             for id in queue.iter(&self.links) {

@@ -428,7 +428,7 @@ impl<B: Backend, P> Engine<B, P> {
 
     /// Deletes the event from wherever it is.
     pub(super) fn disarm(&mut self, index: u32) -> Result<(), Error> {
-        self.cancel_repeat(index);
+        self.run.cancel_repeat(index);
         self.timers.cancel(index);
         self.deactivate(index);
         self.unregister(index)

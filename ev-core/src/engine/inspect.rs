@@ -102,12 +102,14 @@ impl<B: Backend, P> Engine<B, P> {
     /// Lets the maxima start anew from what there is now.
     pub fn reset_maxima(&mut self) {
         self.maxima = self.counts();
+        self.noted = Counts::default();
         self.holds.reset_most();
     }
 
     /// The maxima, to start one of them anew from another number than [`reset_maxima`](Self::reset_maxima) does. That of
     /// holds is not among them.
     pub fn maxima_mut(&mut self) -> &mut Counts {
+        self.noted = Counts::default();
         &mut self.maxima
     }
 
@@ -120,28 +122,41 @@ impl<B: Backend, P> Engine<B, P> {
     /// To be called where registrations may have.
     #[inline]
     pub(super) fn note_registrations(&mut self) {
-        self.maxima.registrations = self.maxima.registrations.max(self.inserted);
-        self.note_memberships();
+        if self.inserted > self.noted.registrations {
+            self.note(|counts| &mut counts.registrations);
+        }
     }
 
     /// To be called where deadlines may have.
     #[inline]
     pub(super) fn note_deadlines(&mut self) {
-        self.maxima.deadlines = self.maxima.deadlines.max(self.deadlines());
-        self.note_memberships();
+        if self.deadlines() > self.noted.deadlines {
+            self.note(|counts| &mut counts.deadlines);
+        }
     }
 
     /// To be called where active events may have.
     #[inline]
     pub(super) fn note_active(&mut self) {
-        self.maxima.active = self.maxima.active.max(self.active.len());
-        self.note_memberships();
+        if self.active.len() > self.noted.active {
+            self.note(|counts| &mut counts.active);
+        }
     }
 
-    #[inline]
-    fn note_memberships(&mut self) {
-        let memberships = self.inserted + self.deadlines() + self.active.len();
-        self.maxima.memberships = self.maxima.memberships.max(memberships);
+    /// Compares the maxima to what there is now. The number that has grown may go on growing for as long as no maximum is
+    /// exceeded by that.
+    #[inline(never)]
+    fn note(&mut self, grown: fn(&mut Counts) -> &mut usize) {
+        let now = self.counts();
+        let most = &mut self.maxima;
+        most.registrations = most.registrations.max(now.registrations);
+        most.deadlines = most.deadlines.max(now.deadlines);
+        most.active = most.active.max(now.active);
+        most.memberships = most.memberships.max(now.memberships);
+        let room = most.memberships - now.memberships;
+        self.noted = now;
+        let noted = grown(&mut self.noted);
+        *noted = (*noted + room).min(*grown(most));
     }
 
     /// Names an event, for [`describe`](Self::describe) and [`dump`](Self::dump).
@@ -318,6 +333,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     use ev_backend::{AnyBackend, Interest};
+    use proptest::prelude::*;
 
     use super::*;
     use crate::engine::{Deadline, RawChanges, Spec};
@@ -388,5 +404,55 @@ mod tests {
         engine.maxima_mut().memberships = 0;
         engine.activate(key, Causes::READ).unwrap();
         assert_eq!(engine.maxima().memberships, 1);
+    }
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        Add(usize),
+        AddWithDeadline(usize),
+        Activate(usize),
+        Delete(usize),
+        Reset,
+    }
+
+    fn ops() -> impl Strategy<Value = Vec<Op>> {
+        const EVENTS: std::ops::Range<usize> = 0..4;
+        let op = prop_oneof![
+            4 => EVENTS.prop_map(Op::Add),
+            4 => EVENTS.prop_map(Op::AddWithDeadline),
+            4 => EVENTS.prop_map(Op::Activate),
+            12 => EVENTS.prop_map(Op::Delete),
+            1 => Just(Op::Reset),
+        ];
+        proptest::collection::vec(op, 0..200)
+    }
+
+    proptest! {
+        #[test]
+        fn maxima_are_those_of_the_numbers_that_there_were(ops in ops()) {
+            let mut engine = engine();
+            let (stream, _peer) = UnixStream::pair().unwrap();
+            let target = Target::Raw { fd: stream.as_raw_fd(), interest: Interest::READ };
+            let keys = [(); 4].map(|()| insert(&mut engine, target, 0));
+            let mut most = engine.counts();
+            for op in ops {
+                match op {
+                    Op::Add(i) => engine.add(keys[i], None).unwrap(),
+                    Op::AddWithDeadline(i) => engine.add(keys[i], Some(Deadline::At(Time::MAX))).unwrap(),
+                    Op::Activate(i) => engine.activate(keys[i], Causes::READ).unwrap(),
+                    Op::Delete(i) => engine.delete(keys[i]).unwrap(),
+                    Op::Reset => {
+                        engine.reset_maxima();
+                        most = engine.counts();
+                    }
+                }
+                let now = engine.counts();
+                most.registrations = most.registrations.max(now.registrations);
+                most.deadlines = most.deadlines.max(now.deadlines);
+                most.active = most.active.max(now.active);
+                most.memberships = most.memberships.max(now.memberships);
+                prop_assert_eq!(engine.maxima(), most);
+            }
+        }
     }
 }

@@ -7,8 +7,8 @@ use ev_backend::{Backend, Change, Features, Readiness, Tag, Waiter};
 use ev_map::{FdMap, Matched};
 
 use super::active::{ActiveQueues, Pushed};
+use super::run::Run;
 use super::slots::{Flags, Slots};
-use super::turn::Run;
 use super::{Causes, Engine};
 use crate::Error;
 use crate::diagnostics::{debug, warn};
@@ -82,7 +82,11 @@ impl<B: Backend, P> Engine<B, P> {
     /// Hands the registrations to the waiter; part of [`begin_turn`](Self::begin_turn).
     #[inline]
     pub(super) fn prepare(&mut self, waiter: &mut B::Waiter) -> io::Result<()> {
-        if self.fds.has_deferred() {
+        debug_assert!(
+            self.unprepared || !self.fds.has_deferred(),
+            "4: deferred changes are known of"
+        );
+        if self.unprepared {
             self.flush()?;
         }
         self.backend.prepare(waiter)?;
@@ -134,6 +138,7 @@ impl<B: Backend, P> Engine<B, P> {
         debug!("{} starts anew", self.backend.name());
         self.backend.reset()?;
         self.fds.forget_told();
+        self.unprepared = true;
         self.stale = None;
         Ok(())
     }

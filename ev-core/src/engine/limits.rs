@@ -7,6 +7,7 @@ use ev_backend::Backend;
 use ev_timer::Time;
 
 use super::Engine;
+use super::run::Special;
 
 /// Limits on what one turn calls. By default there are none.
 ///
@@ -160,6 +161,7 @@ impl<B: Backend, P> Engine<B, P> {
         self.allowance = limits
             .limits_anything()
             .then(|| Box::new(Allowance::new(limits, self.priorities())));
+        self.run.special.set(Special::LIMITS, self.allowance.is_some());
     }
 
     /// Whether turns are limited in time, so that the driver has to [`tick`](Self::tick).
@@ -179,7 +181,7 @@ impl<B: Backend, P> Engine<B, P> {
         let Some(interval) = limits.interval else { return };
         match *until {
             None => *until = Some(now.saturating_add(interval)),
-            Some(until) => *spent |= now >= until && self.run.priority() >= Some(limits.from_priority),
+            Some(until) => *spent |= now >= until && self.run.turn.priority >= Some(limits.from_priority),
         }
     }
 }

@@ -25,6 +25,7 @@
 //! 3. The queues have room for every occupied slot, and the timers for one more deadline of every slot with a timeout,
 //!    so that activating needs no memory.
 //! 4. A descriptor whose wishes differ from what the backend was told is on the fd map's list of deferred changes.
+//!    `unprepared` is set while any is.
 //! 5. While a callback runs, `running` names its event and that slot's payload is with the driver. A finalizer runs for
 //!    no event, nor does a one-shot event that is `TRANSIENT`.
 //! 6. A slot that is `FINALIZING` is active, has a payload, and is waiting for nothing; `finalizing` counts them.
@@ -45,6 +46,7 @@ mod internal;
 mod kernel;
 mod limits;
 mod register;
+mod run;
 #[cfg(feature = "signals")]
 mod signals;
 mod slots;
@@ -68,17 +70,17 @@ use ev_timer::{SameDuration, Time, Timers};
 pub use self::hold::KeepAlive;
 pub use self::inspect::{Counts, EventInfo};
 pub use self::limits::Limits;
+pub use self::run::{Held, Outcome, RunMode, Step, Stop, Taken};
 pub(crate) use self::spec::Arming;
 pub use self::spec::{Deadline, Spec, Target};
 pub use self::transient::Standing;
-pub use self::turn::{Held, Outcome, RunMode, Step, Stop, Taken};
 
 use self::active::ActiveQueues;
 use self::checks::Checks;
 use self::hold::Holds;
 use self::limits::Allowance;
+use self::run::Run;
 use self::slots::{Flags, Slots};
-use self::turn::Run;
 use crate::{Causes, Error, EventKey};
 
 /// When the kernel is told about a raw descriptor's change.
@@ -116,6 +118,8 @@ pub struct Engine<B: Backend, P> {
     names: BTreeMap<u32, Cow<'static, str>>,
     holds: Arc<Holds>,
     maxima: Counts,
+    /// As long as no number exceeds the one here, none of `maxima` is exceeded.
+    noted: Counts,
     /// How often each active signal event is to be called; as long as the largest index among signal events.
     deliveries: Vec<u32>,
     raw_changes: RawChanges,
@@ -162,6 +166,7 @@ impl<B: Backend, P> Engine<B, P> {
             names: BTreeMap::new(),
             holds: Arc::default(),
             maxima: Counts::default(),
+            noted: Counts::default(),
             deliveries: Vec::new(),
             raw_changes,
             checks: None,
@@ -248,7 +253,7 @@ impl<B: Backend, P> Engine<B, P> {
     /// True from the first event on that has a timeout, and as long as any has a deadline.
     #[inline]
     pub fn has_deadlines(&self) -> bool {
-        !self.timeouts.is_empty() || !self.timers.is_empty()
+        self.timeouts.len() + self.timers.len() > 0
     }
 
     /// When the loop has to be awake because of a deadline: the earliest one, or earlier.

@@ -94,24 +94,22 @@ impl<B: Backend, P> Engine<B, P> {
     #[expect(clippy::inline_always, reason = "part of each call of a one-shot event")]
     #[inline(always)]
     pub(super) fn unregister(&mut self, index: u32) -> Result<(), Error> {
-        if !self.slots.get(index).flags.contains(Flags::INSERTED) || self.unregister_only(index) {
+        if self.unregister_only(index) || !self.slots.get(index).flags.contains(Flags::INSERTED) {
             return Ok(());
         }
         self.unregister_any(index)
     }
 
-    /// Takes an event that is the only one on its descriptor off it, if the kernel need not be told at once.
+    /// Takes an event off its descriptor, if it is the only one there and the kernel need not be told at once.
     #[expect(clippy::inline_always, reason = "part of each call of a one-shot event")]
     #[inline(always)]
     fn unregister_only(&mut self, index: u32) -> bool {
-        let slot = self.slots.get(index);
-        let (flags, fd) = (slot.flags, slot.target);
-        let is_gone = flags & (Flags::IO | Flags::INTERNAL) == Flags::IO
-            && self.may_defer(flags)
+        let slot = self.slots.get_mut(index);
+        let is_gone = slot.flags & (VOUCHED_FOR | Flags::INSERTED | Flags::INTERNAL) == VOUCHED_FOR | Flags::INSERTED
             && self.checks.is_none()
-            && self.fds.remove_only(fd, index);
+            && self.fds.remove_only(slot.target, index);
         if is_gone {
-            self.slots.get_mut(index).flags.remove(Flags::INSERTED);
+            slot.flags.remove(Flags::INSERTED);
             self.inserted -= 1;
             self.unprepared = true;
         }

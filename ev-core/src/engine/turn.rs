@@ -5,202 +5,48 @@
 //! are handled before the priority is chosen.
 
 use std::io;
+use std::mem;
 use std::time::Duration;
 
-use bitflags::bitflags;
 use ev_backend::Backend;
 use ev_timer::Time;
 
 use super::limits::Allowance;
+use super::run::{Held, NONE, Outcome, Repeat, RunMode, Special, Step, Stop, Taken, Turn};
 use super::slots::Flags;
 use super::transient::WAITS_FOR_NOTHING;
 use super::{Engine, Removed};
 use crate::{Causes, EventKey, Fired};
 
-bitflags! {
-    /// How long a loop runs, in addition to being stopped.
-    ///
-    /// | mode | waits | returns |
-    /// |---|---|---|
-    /// | `UNTIL_EMPTY` (none) | yes | when no event is added or active |
-    /// | `FOREVER` | yes | when stopped |
-    /// | `ONCE` | until something is active | when everything active was called, of all priorities |
-    /// | `ONCE \| NON_BLOCKING` | no | after one pass |
-    /// | `NON_BLOCKING` | no | when a pass finds nothing active |
-    ///
-    /// `FOREVER` combines with the others: an empty loop is then not a reason to return. A pass with `ONCE` lasts until
-    /// nothing is active: a callback that always activates something for the next turn makes it endless.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-    #[doc(alias = "EVLOOP_ONCE")]
-    pub struct RunMode: u8 {
-        /// Returns once everything that became active has been called.
-        const ONCE = 1 << 0;
-        /// Never waits.
-        #[doc(alias = "EVLOOP_NONBLOCK")]
-        const NON_BLOCKING = 1 << 1;
-        /// Does not return for want of events.
-        #[doc(alias = "EVLOOP_NO_EXIT_ON_EMPTY")]
-        const FOREVER = 1 << 2;
-        /// Runs until no event is added or active.
-        const UNTIL_EMPTY = 0;
-    }
-}
-
-/// Why a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// No event was added or active.
-    Empty,
-    /// It was asked to stop.
-    Stopped,
-    /// The pass that [`RunMode::ONCE`] or [`RunMode::NON_BLOCKING`] asked for is over.
-    Passed,
-}
-
-/// How soon a loop stops.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stop {
-    /// When the turn's priority has been processed: everything active of the same priority is still called.
-    #[doc(alias = "event_base_loopexit")]
-    AfterTurn,
-    /// After the callback that runs. Other active events stay active for the next run.
-    #[doc(alias = "event_base_loopbreak")]
-    Now,
-}
-
-/// What the driver does next.
-#[must_use = "the run may be over"]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// The run is over.
-    Leave(Outcome),
-    /// Sleep for at most that long, `None`: until something comes.
-    Wait(Option<Duration>),
-}
-
-/// An event taken out to be called.
-#[derive(Debug)]
-#[must_use = "the payload is to be given back"]
-pub struct Taken<P> {
-    /// What its callback is told; names the event.
-    pub fired: Fired,
-    /// Its payload, to be given back to [`Engine::finish`].
-    pub payload: P,
-}
-
-/// Deferred events beyond that many wait for the next turn, so that those that defer further ones leave room for the
-/// rest. libevent's number: it puts off what comes when more than 32 were taken.
-const MOST_DEFERRED: u32 = 33;
-
-/// A signal that was delivered several times: its callback is called once for each.
-#[derive(Clone, Copy)]
-struct Repeat {
-    index: u32,
-    left: u32,
-}
-
-/// The state of a run.
-#[derive(Default)]
-pub(super) struct Run {
-    mode: RunMode,
-    stop: Option<Stop>,
-    turn: Turn,
-    repeat: Option<Repeat>,
-}
-
-/// The state of a turn.
-#[derive(Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the turn")]
-struct Turn {
-    /// The priority that it processes, once it is known.
-    priority: Option<u8>,
-    /// The priority that it processes, as long as nothing but its queue is to be looked at before the next call: no stop, no
-    /// restart, no repeat, and no limit.
-    direct: Option<u8>,
-    /// A callback was called.
-    called: bool,
-    /// The driver called something of its own.
-    posted: bool,
-    /// Something was active when it began to process.
-    found: bool,
-    /// It ends after the current callback.
-    restart: bool,
-    /// How many deferred events it has been given.
-    deferred: u32,
-}
-
-impl Turn {
-    fn did_something(&self) -> bool {
-        self.called || self.posted
-    }
-
-    /// It ends after the callback that runs.
-    fn end_early(&mut self) {
-        self.restart = true;
-        self.direct = None;
-    }
-}
-
-impl Run {
-    /// The priority that is being processed.
-    pub(super) fn priority(&self) -> Option<u8> {
-        self.turn.priority
-    }
-
-    /// Whether this turn takes one more deferred event.
-    pub(super) fn takes_deferred(&mut self) -> bool {
-        let deferred = &mut self.turn.deferred;
-        *deferred = deferred.saturating_add(1);
-        *deferred <= MOST_DEFERRED
-    }
-
-    /// A turn whose priority is no more is over.
-    pub(super) fn set_priorities(&mut self, available: u8) {
-        if self.turn.priority >= Some(available) {
-            self.turn.end_early();
-        }
-    }
-
-    /// An event of that priority became active: one more urgent than what is being processed ends the turn.
-    #[inline]
-    pub(super) fn notice(&mut self, priority: u8) {
-        if self.turn.priority.is_some_and(|current| priority < current) {
-            self.turn.end_early();
-        }
-    }
-}
-
 impl<B: Backend, P> Engine<B, P> {
     /// Begins a run. A request to stop that came before is honoured by it.
     pub fn begin_run(&mut self, mode: RunMode) {
-        self.run = Run {
-            mode,
-            stop: self.run.stop,
-            ..Run::default()
-        };
+        self.run.begin(mode);
     }
 
     /// Asks the run, or the next one if none is under way, to end.
     pub fn stop(&mut self, stop: Stop) {
-        self.run.stop = self.run.stop.max(Some(stop));
-        self.run.turn.direct = None;
+        self.run.mind(match stop {
+            Stop::AfterTurn => Special::STOP_AFTER_TURN,
+            Stop::Now => Special::STOP_NOW,
+        });
     }
 
     /// Withdraws a request to stop, and returns it.
     pub fn take_stop(&mut self) -> Option<Stop> {
-        self.run.stop.take()
+        self.run.take_stop()
     }
 
     /// Whether the run was asked to stop.
     #[doc(alias = "event_base_got_break")]
     pub fn stopping(&self) -> Option<Stop> {
-        self.run.stop
+        self.run.stopping()
     }
 
     /// Ends the turn after the callback that runs: the kernel is asked again before other active events are called.
     #[doc(alias = "event_base_loopcontinue")]
     pub fn restart(&mut self) {
-        self.run.turn.end_early();
+        self.run.mind(Special::RESTART);
     }
 
     /// Begins a turn: decides whether the run ends, tells the backend what has changed, and computes how long to sleep.
@@ -214,25 +60,46 @@ impl<B: Backend, P> Engine<B, P> {
     #[inline]
     pub fn begin_turn(&mut self, now: Time, held: Held, waiter: &mut B::Waiter) -> io::Result<Step> {
         self.run.turn = Turn::default();
+        let mut held = held;
+        if !self.run.special.is_empty() {
+            if self.begin_special_turn() {
+                return Ok(Step::Leave(Outcome::Stopped));
+            }
+            held = self.with_stop(held);
+        }
+        if held == Held::Nothing && self.is_over() {
+            return Ok(Step::Leave(Outcome::Empty));
+        }
+        let turn = &mut self.run.turn;
+        self.active.promote_later(&mut self.slots, |_, slot| {
+            if slot.flags.contains(Flags::DEFERRED) {
+                turn.count_deferred();
+            }
+        });
+        self.plan(now, held, waiter).map(Step::Wait)
+    }
+
+    /// Begins what is special about a turn. Answers whether the run has to stop instead.
+    #[cold]
+    fn begin_special_turn(&mut self) -> bool {
+        self.run.special -= Special::RESTART;
         if let Some(allowance) = &mut self.allowance {
             allowance.begin_turn();
         }
-        if self.run.stop == Some(Stop::Now) {
-            self.run.stop = None;
-            return Ok(Step::Leave(Outcome::Stopped));
+        let stops = self.run.special.contains(Special::STOP_NOW);
+        if stops {
+            self.run.take_stop();
         }
-        // A stop after the turn that came before the run: this is the turn.
-        let busy = held == Held::Work || self.run.stop.is_some();
-        if !busy && self.is_over() {
-            return Ok(Step::Leave(Outcome::Empty));
+        stops
+    }
+
+    /// A request to stop after the turn is work as well: if it came before the run, this is the turn.
+    #[inline]
+    fn with_stop(&self, held: Held) -> Held {
+        match self.run.stopping() {
+            Some(_) => Held::Work,
+            None => held,
         }
-        let timeout = self.plan(now, held, waiter)?;
-        let turn = &mut self.run.turn;
-        self.active.promote_later(&mut self.slots, |_, slot| {
-            let deferred = u32::from(slot.flags.contains(Flags::DEFERRED));
-            turn.deferred = turn.deferred.saturating_add(deferred);
-        });
-        Ok(Step::Wait(timeout))
     }
 
     /// Whether nothing is left that the run could wait for.
@@ -248,7 +115,7 @@ impl<B: Backend, P> Engine<B, P> {
     /// The backend's.
     #[inline(never)]
     pub fn plan_wait(&mut self, now: Time, held: Held, waiter: &mut B::Waiter) -> io::Result<Option<Duration>> {
-        self.plan(now, held, waiter)
+        self.plan(now, self.with_stop(held), waiter)
     }
 
     #[expect(
@@ -258,9 +125,9 @@ impl<B: Backend, P> Engine<B, P> {
     #[inline(always)]
     fn plan(&mut self, now: Time, held: Held, waiter: &mut B::Waiter) -> io::Result<Option<Duration>> {
         self.prepare(waiter)?;
-        let busy = held == Held::Work || self.run.stop.is_some() || self.has_active();
         // What was called since the turn began may have removed the last event.
-        if busy || self.run.mode.contains(RunMode::NON_BLOCKING) || self.is_over() {
+        let polls = self.run.mode.contains(RunMode::NON_BLOCKING) || held == Held::Work || self.has_active();
+        if polls || self.is_over() {
             return Ok(Some(Duration::ZERO));
         }
         let wake = self.timers.next_wake();
@@ -290,36 +157,50 @@ impl<B: Backend, P> Engine<B, P> {
     /// Takes the next event to be called; `None` when this turn is over.
     #[inline]
     pub fn next_active(&mut self) -> Option<Taken<P>> {
+        let mut priority = self.run.turn.direct;
         loop {
-            let priority = match self.run.turn.direct {
-                Some(priority) => priority,
-                None if self.run.repeat.is_some() => return self.next_repeat(),
-                None => self.pick()?,
-            };
-            let (index, causes, slot) = self.active.pop(&mut self.slots, priority)?;
-            let key = slot.key(index);
-            if is_plain(slot.flags)
-                && let Some(payload) = self.slots.payload(index).take()
-            {
-                return Some(self.call(key, causes, payload));
+            if let Some((index, causes, slot)) = self.active.pop(&mut self.slots, priority) {
+                let key = slot.key(index);
+                if is_plain(slot.flags)
+                    && let Some(payload) = self.slots.payload(index).take()
+                {
+                    return Some(self.call(key, causes, payload));
+                }
+                let taken = self.take_other(index, causes);
+                if taken.is_some() {
+                    return taken;
+                }
+                // What was passed over was not called, so the turn may still go on with another priority.
+                self.run.turn.direct = NONE;
+            } else if priority != NONE {
+                return None;
             }
-            let taken = self.take_other(index, causes);
-            if taken.is_some() {
-                return taken;
+            match self.pick() {
+                Some(picked) => priority = picked,
+                None => return self.next_repeat(),
             }
-            // What was passed over was not called, so the turn may still go on with another priority.
-            self.run.turn.direct = None;
         }
     }
 
-    /// The priority of which the first event is called next; `None` if none is in this turn.
+    /// The priority of which the first event is called next; `None` if none is in this turn, or a signal goes first.
+    #[inline]
     fn pick(&mut self) -> Option<u8> {
-        if !self.has_active() {
-            return None;
+        if self.run.turn.priority.is_some() || !self.run.special.is_empty() || self.active.has_internal() {
+            return self.pick_specially();
         }
-        let turn = &mut self.run.turn;
-        if self.run.stop == Some(Stop::Now)
-            || turn.restart && turn.did_something()
+        let priority = self.active.most_urgent()?;
+        self.run.turn.priority = Some(priority);
+        self.run.turn.direct = priority;
+        Some(priority)
+    }
+
+    /// As [`pick`](Self::pick), whatever there is to mind.
+    #[inline(never)]
+    fn pick_specially(&mut self) -> Option<u8> {
+        let (special, turn) = (self.run.special, &self.run.turn);
+        if !self.has_active()
+            || special.intersects(Special::STOP_NOW | Special::REPEAT)
+            || special.contains(Special::RESTART) && turn.did_something()
             || self.allowance.as_deref().is_some_and(Allowance::is_spent)
         {
             return None;
@@ -333,19 +214,14 @@ impl<B: Backend, P> Engine<B, P> {
         if current.is_none() && turn.called {
             return None;
         }
-        let allowance = self.allowance.as_deref_mut();
-        let priority = match (current, &allowance) {
-            (Some(current), _) => Some(current),
-            (None, Some(allowance)) => allowance.overdue(|priority| active.has(priority)),
-            (None, None) => None,
-        };
-        let priority = priority.or_else(|| active.most_urgent())?;
+        let overdue = |allowance: &Allowance| allowance.overdue(|priority| active.has(priority));
+        let priority = current
+            .or_else(|| self.allowance.as_deref().and_then(overdue))
+            .or_else(|| active.most_urgent())?;
         turn.priority = Some(priority);
-        turn.found = true;
-        match allowance {
-            Some(allowance) => allowance.count(priority),
-            None if !turn.restart => turn.direct = Some(priority),
-            None => {}
+        turn.direct = if self.run.special.is_empty() { priority } else { NONE };
+        if let Some(allowance) = &mut self.allowance {
+            allowance.count(priority);
         }
         Some(priority)
     }
@@ -443,13 +319,13 @@ impl<B: Backend, P> Engine<B, P> {
     /// the engine does not hand it out for them any more. For drivers that call it several times by rules of their own.
     #[must_use = "they are lost otherwise"]
     pub fn take_repeats(&mut self) -> u32 {
-        self.run.repeat.take().map_or(0, |repeat| repeat.left)
+        self.run.take_repeat().map_or(0, |repeat| repeat.left)
     }
 
     /// Ends what [`next_active`](Self::next_active) began when the callback panicked: the event is removed.
     pub fn abandon(&mut self, key: EventKey) {
         self.running = None;
-        self.run.repeat = None;
+        self.run.take_repeat();
         let removed = self.remove(key);
         debug_assert!(
             !matches!(removed, Ok(Removed::Payload(_))),
@@ -461,65 +337,49 @@ impl<B: Backend, P> Engine<B, P> {
     /// It makes a pass of [`RunMode::ONCE`] complete, and does not stand for a callback of the turn's priority.
     pub fn count_as_called(&mut self) {
         self.run.turn.posted = true;
-        self.run.turn.found = true;
     }
 
     /// Ends a turn. Answers the outcome if the run ends with it.
     #[must_use = "the run may be over"]
     pub fn end_turn(&mut self) -> Option<Outcome> {
         let processed = self.run.turn.priority.take();
-        if let Some(allowance) = &mut self.allowance {
-            allowance.end_turn(processed, |priority| self.active.has(priority));
-        }
-        if self.run.stop.take().is_some() {
+        if !self.run.special.is_empty() && self.end_special_turn(processed) {
             return Some(Outcome::Stopped);
         }
-        let (mode, turn) = (self.run.mode, &self.run.turn);
-        let over = if turn.found {
-            mode.contains(RunMode::ONCE) && turn.did_something() && !self.has_active()
+        let mode = self.run.mode;
+        let over = if self.run.turn.did_something() {
+            mode.contains(RunMode::ONCE) && !self.has_active()
         } else {
-            mode.contains(RunMode::NON_BLOCKING)
+            mode.contains(RunMode::NON_BLOCKING) && processed.is_none()
         };
         over.then_some(Outcome::Passed)
     }
 
-    fn begin_repeat(&mut self, index: u32) {
-        let count = self.deliveries.get_mut(index as usize).map_or(1, std::mem::take);
-        if count > 1 {
-            self.run.repeat = Some(Repeat { index, left: count - 1 });
-            self.run.turn.direct = None;
+    /// Ends what was special about a turn. Answers whether the run has to stop.
+    #[cold]
+    fn end_special_turn(&mut self, processed: Option<u8>) -> bool {
+        if let Some(allowance) = &mut self.allowance {
+            allowance.end_turn(processed, |priority| self.active.has(priority));
         }
+        self.run.take_stop().is_some()
+    }
+
+    fn begin_repeat(&mut self, index: u32) {
+        let count = self.deliveries.get_mut(index as usize).map_or(1, mem::take);
+        self.run.begin_repeat(index, count.saturating_sub(1));
     }
 
     fn next_repeat(&mut self) -> Option<Taken<P>> {
-        let Repeat { index, left } = self.run.repeat.take()?;
-        if self.run.stop == Some(Stop::Now) {
+        let Repeat { index, left } = self.run.take_repeat()?;
+        if self.run.special.contains(Special::STOP_NOW) {
             return None;
         }
-        if left > 1 {
-            self.run.repeat = Some(Repeat { index, left: left - 1 });
-        }
+        self.run.begin_repeat(index, left - 1);
         let payload = self.slots.payload(index).take()?;
         let key = self.slots.key(index);
         // However often it was delivered, it counts as one callback, and that was counted.
         Some(self.call(key, Causes::SIGNAL, payload))
     }
-
-    /// Deleting a signal event in its callback takes back the deliveries that are left.
-    pub(super) fn cancel_repeat(&mut self, index: u32) {
-        if self.run.repeat.is_some_and(|repeat| repeat.index == index) {
-            self.run.repeat = None;
-        }
-    }
-}
-
-/// Whether a driver has work of its own waiting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Held {
-    /// It has not.
-    Nothing,
-    /// It has: posted closures, say.
-    Work,
 }
 
 /// Whether an event is the user's, persistent, and has no timeout: nothing becomes of it when it is called. Most of all that

@@ -5,7 +5,6 @@ use std::num::NonZeroU8;
 use std::ops::Deref;
 use std::os::fd::RawFd;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, SystemTime};
 
 use ev_backend::{AnyBackend, Backend, Features, Interest};
@@ -155,7 +154,7 @@ impl<B: Backend> LoopHandle<B> {
     pub fn delete(&self, key: EventKey) -> Result<(), Error> {
         let mut state = self.shared.monitor.lock();
         let running = state.engine()?.running() == Some(key);
-        let runner = state.owner.filter(|&owner| running && owner != thread::current().id());
+        let runner = state.owner.filter(|&owner| running && owner != waits::this_thread());
         let waiting = runner
             .map(|runner| waits::enter(runner, self.shared.id()))
             .transpose()?;
@@ -188,7 +187,7 @@ impl<B: Backend> LoopHandle<B> {
     pub fn remove(&self, key: EventKey) -> Result<(), Error> {
         let mut state = self.shared.monitor.lock();
         let removed = state.engine()?.remove(key)?;
-        let elsewhere = state.owner.is_some_and(|owner| owner != thread::current().id());
+        let elsewhere = state.owner.is_some_and(|owner| owner != waits::this_thread());
         let callback = match removed {
             // Sent under the lock: a run that this leaves without events still comes to it. It also wakes the loop.
             Removed::Payload(callback) if elsewhere => {
@@ -517,14 +516,11 @@ where
     D::Source: Send + 'static,
     C: FnMut(&mut SharedContext<'_, B>, &mut D::Source, Fired) + Send + 'static,
 {
-    match fd {
-        None => Box::new(move |cx, fired| callback(cx, &mut source, fired)),
-        Some(fd) => Box::new(move |cx, fired| {
-            callback(cx, &mut source, fired);
-            if D::descriptor(&source) != Some(fd) {
-                // Stale if the callback has removed it.
-                let _ = cx.remove(fired.key());
-            }
-        }),
-    }
+    Box::new(move |cx, fired| {
+        callback(cx, &mut source, fired);
+        if D::descriptor(&source) != fd {
+            // Stale if the callback has removed it.
+            let _ = cx.remove(fired.key());
+        }
+    })
 }

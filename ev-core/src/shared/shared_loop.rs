@@ -4,7 +4,6 @@ use std::fmt;
 use std::io;
 use std::mem;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use ev_backend::{AnyBackend, Backend, Waiter};
@@ -145,7 +144,7 @@ impl<B: Backend> SharedLoop<B> {
             handle,
             state: handle.shared.monitor.lock(),
         };
-        running.state.owner = Some(thread::current().id());
+        running.state.owner = Some(waits::this_thread());
         running.engine().begin_run(mode);
         running.turns(waiter, messages)
     }
@@ -195,7 +194,8 @@ impl<B: Backend> Running<'_, B> {
     }
 
     /// The time, if there is any deadline that it can be compared to.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "part of every turn")]
+    #[inline(always)]
     fn turn_time(&mut self) -> Time {
         if self.engine().has_deadlines() {
             self.handle.shared.read_clock()
@@ -214,7 +214,6 @@ impl<B: Backend> Running<'_, B> {
                 Step::Leave(outcome) => return Ok(outcome),
                 Step::Wait(timeout) => {
                     let (now, timeout) = self.prepare(now, timeout, waiter, messages)?;
-                    let until = timeout.map(|timeout| now + timeout);
                     self.state.asleep = true;
                     let inbox = &self.handle.shared.inbox;
                     let waited = self.state.unlocked(|| {
@@ -222,6 +221,7 @@ impl<B: Backend> Running<'_, B> {
                         if timeout == Some(Duration::ZERO) {
                             return waiter.wait(timeout);
                         }
+                        let until = timeout.map(|timeout| now + timeout);
                         let waited = waiter.wait(inbox.begin_sleep(until, timeout));
                         inbox.end_sleep();
                         waited
@@ -271,6 +271,9 @@ impl<B: Backend> Running<'_, B> {
 
     /// Does what other threads have asked for until now.
     fn run_messages(&mut self, messages: &mut SharedMessages<B>) {
+        if messages.is_empty() {
+            return;
+        }
         messages.take_batch();
         while self.engine().stopping() != Some(Stop::Now)
             && let Some(message) = messages.next()
@@ -293,6 +296,15 @@ impl<B: Backend> Running<'_, B> {
             waits::over(self.handle.shared.id());
         }
         self.state.end_turn();
+    }
+
+    /// Ends a call whose callback has panicked.
+    #[cold]
+    fn end_panicked(&mut self, key: EventKey, callback: SharedCallback<B>) {
+        error!("the callback of {key:?} panicked; the event is removed");
+        self.engine().abandon(key);
+        self.end_call();
+        self.state.unlocked(|| drop(callback));
     }
 
     /// Calls what is active.
@@ -352,13 +364,15 @@ impl<B: Backend> Call<'_, '_, B> {
 }
 
 impl<B: Backend> Drop for Call<'_, '_, B> {
+    #[expect(
+        clippy::inline_always,
+        reason = "what is called with a reference to the guard has it in memory, for each callback"
+    )]
+    #[inline(always)]
     fn drop(&mut self) {
         // Still here only when the callback has panicked.
         if let Some(callback) = self.callback.take() {
-            error!("the callback of {:?} panicked; the event is removed", self.key);
-            self.running.engine().abandon(self.key);
-            self.running.end_call();
-            self.running.state.unlocked(|| drop(callback));
+            self.running.end_panicked(self.key, callback);
         }
     }
 }

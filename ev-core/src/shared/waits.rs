@@ -20,6 +20,16 @@ struct Wait {
 
 static WAITS: Mutex<Vec<Wait>> = Mutex::new(Vec::new());
 
+thread_local! {
+    static THIS_THREAD: ThreadId = thread::current().id();
+}
+
+/// Which thread this is. The standard library counts a reference to the thread for each time that it is asked.
+#[inline]
+pub(super) fn this_thread() -> ThreadId {
+    THIS_THREAD.with(|&id| id)
+}
+
 /// Notes that this thread waits for `awaited`, until dropped.
 pub(super) struct Waiting {
     waiting: ThreadId,
@@ -31,7 +41,7 @@ pub(super) struct Waiting {
 ///
 /// [`Error::Deadlock`] if the other one waits, directly or not, for this one.
 pub(super) fn enter(awaited: ThreadId, lp: usize) -> Result<Waiting, Error> {
-    let waiting = thread::current().id();
+    let waiting = this_thread();
     let mut waits = WAITS.lock();
     let mut end = Some(awaited);
     while let Some(thread) = end {
