@@ -15,10 +15,6 @@ pub enum Persistence {
     Persistent,
     /// It is deleted before its callback is called, which may add it again.
     Once,
-    /// It stays added until it is deleted or its deadline has passed, which deletes it unless it is active already; it
-    /// gets no further deadline by itself. libevent's persistent events are so inside, and a driver with its rules sets
-    /// their next deadlines.
-    UntilDue,
 }
 
 /// A description of an event: [`Io`], [`RawIo`], [`Timer`], [`Signal`] or [`User`].

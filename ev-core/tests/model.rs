@@ -162,11 +162,7 @@ fn plain_op() -> impl Strategy<Value = Op> {
 }
 
 fn persistence() -> impl Strategy<Value = Persistence> {
-    prop_oneof![
-        Just(Persistence::Once),
-        Just(Persistence::Persistent),
-        Just(Persistence::UntilDue),
-    ]
+    prop_oneof![Just(Persistence::Once), Just(Persistence::Persistent)]
 }
 
 fn insert_op(calls: impl Strategy<Value = Vec<Op>>) -> impl Strategy<Value = Op> {

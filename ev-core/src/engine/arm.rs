@@ -356,12 +356,9 @@ impl<B: Backend, P> Engine<B, P> {
     /// Makes sure that setting the deadline, and remembering its timeout if it has one, does not fail for want of memory.
     #[inline]
     fn reserve_deadline(&mut self, index: u32, deadline: Deadline) -> Result<(), Error> {
-        let is_remembered =
-            !matches!(deadline, Deadline::At(_)) && !self.slots.get(index).flags.contains(Flags::TRANSIENT);
-        if is_remembered {
-            self.reserve_timeout(index)
-        } else {
-            self.timers.try_reserve(index).map_err(|_| Error::OutOfMemory)
+        match deadline {
+            Deadline::At(_) => self.timers.try_reserve(index).map_err(|_| Error::OutOfMemory),
+            Deadline::After { .. } | Deadline::In { .. } => self.reserve_timeout(index),
         }
     }
 
@@ -392,12 +389,10 @@ impl<B: Backend, P> Engine<B, P> {
     /// Sets the deadline; room for it was reserved.
     fn arm(&mut self, index: u32, deadline: Deadline) {
         self.take_back_timeout(index);
-        if !self.slots.get(index).flags.contains(Flags::TRANSIENT) {
-            match deadline {
-                Deadline::At(_) => {}
-                Deadline::After { timeout, .. } => self.remember_timeout(index, timeout),
-                Deadline::In { queue, .. } => self.remember_timeout(index, queue.timeout()),
-            }
+        match deadline {
+            Deadline::At(_) => {}
+            Deadline::After { timeout, .. } => self.remember_timeout(index, timeout),
+            Deadline::In { queue, .. } => self.remember_timeout(index, queue.timeout()),
         }
         self.set_timer(index, deadline);
         self.note_deadlines();
@@ -446,7 +441,6 @@ impl<B: Backend, P> Engine<B, P> {
 pub(super) fn persistence_flags(persistence: Persistence) -> Flags {
     match persistence {
         Persistence::Persistent => Flags::PERSISTENT,
-        Persistence::UntilDue => Flags::PERSISTENT | Flags::UNTIL_DUE,
         Persistence::Once => Flags::empty(),
     }
 }

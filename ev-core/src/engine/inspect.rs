@@ -243,9 +243,7 @@ impl<B: Backend, P> Engine<B, P> {
 }
 
 fn persistence_of(flags: SlotFlags) -> Persistence {
-    if flags.contains(SlotFlags::UNTIL_DUE) {
-        Persistence::UntilDue
-    } else if flags.contains(SlotFlags::PERSISTENT) {
+    if flags.contains(SlotFlags::PERSISTENT) {
         Persistence::Persistent
     } else {
         Persistence::Once
@@ -302,7 +300,6 @@ impl EventInfo {
             }
             let persistence = match self.persistence {
                 Persistence::Persistent => "persistent",
-                Persistence::UntilDue => "until due",
                 Persistence::Once => "once",
             };
             write!(f, ", {persistence}, priority {}", self.priority)?;

@@ -30,7 +30,6 @@
 //!    no event, nor does a one-shot event that is `TRANSIENT`.
 //! 6. A slot that is `FINALIZING` is active, has a payload, and is waiting for nothing; `finalizing` counts them.
 //! 7. `names` has entries for occupied slots only.
-//! 8. A slot that is `TRANSIENT` has the timeout of its spec or none: deadlines leave none behind.
 
 #[cfg_attr(
     not(any(feature = "signals", feature = "threads")),

@@ -43,23 +43,21 @@ bitflags! {
         /// In the fd map or the signal map.
         const INSERTED = 1 << 5;
         /// Has a remembered timeout, see `Engine::timeouts`.
-        const TIMEOUT = 1 << 7;
+        const TIMEOUT = 1 << 6;
         /// Gets no new deadline when it is called: it became active by the last one, and the next is already set.
-        const EXPIRED = 1 << 8;
+        const EXPIRED = 1 << 7;
         /// Nobody can close the descriptor behind the loop's back: changes may wait for the next turn.
-        const OWNED = 1 << 9;
+        const OWNED = 1 << 8;
         /// The kernel has accepted the descriptor before.
-        const ACCEPTED = 1 << 10;
+        const ACCEPTED = 1 << 9;
         /// No key leads to it any more, and its payload is the last one.
-        const FINALIZING = 1 << 11;
-        /// Its deadline deletes it, though it is persistent.
-        const UNTIL_DUE = 1 << 13;
+        const FINALIZING = 1 << 10;
         /// Was activated as deferred work at least once.
-        const DEFERRED = 1 << 12;
+        const DEFERRED = 1 << 11;
         /// Exists only while it is pending or active.
-        const TRANSIENT = 1 << 14;
+        const TRANSIENT = 1 << 12;
         /// Vacant, and its last event may come back.
-        const PARKED = 1 << 15;
+        const PARKED = 1 << 13;
     }
 }
 

@@ -371,27 +371,6 @@ fn a_pass_cut_short_is_not_over_while_a_signal_is_to_be_delivered() {
     assert!(!rig.engine.has_active());
 }
 
-#[test]
-fn an_event_until_due_stays_until_its_deadline() {
-    let mut rig = Rig::new();
-    let source = rig.script.source().unwrap();
-    let fd = source.as_raw_fd();
-    let key = rig.insert(readable(fd), Persistence::UntilDue);
-    assert_eq!(rig.engine.describe(key).unwrap().persistence, Persistence::UntilDue);
-    rig.engine.add(key, Some(rig.after(PERIOD))).unwrap();
-    let deadline = rig.engine.deadline(key).unwrap();
-
-    rig.script.set(fd, Readiness::READ);
-    assert_eq!(rig.turn(), [(key, Causes::READ)]);
-    assert_eq!(rig.turn(), [(key, Causes::READ)], "it is still added");
-    assert_eq!(rig.engine.deadline(key).unwrap(), deadline, "not pushed back");
-
-    rig.script.set(fd, Readiness::empty());
-    rig.script.clock().advance(PERIOD);
-    assert_eq!(rig.turn(), [(key, Causes::TIMEOUT)]);
-    assert!(!rig.engine.is_pending(key).unwrap());
-}
-
 /// A transient event that is active.
 fn enter(rig: &mut Rig) -> EventKey {
     rig.engine.enter_active(0, "payload", Causes::TIMEOUT).unwrap()

@@ -19,9 +19,6 @@ use crate::{Causes, Error, EventKey};
 /// Those of a one-shot event that waits for nothing.
 pub(super) const WAITS_FOR_NOTHING: Flags = Flags::OCCUPIED.union(Flags::TRANSIENT);
 
-/// Of an event that the maps may know.
-const IN_MAPS: Flags = Flags::INSERTED.union(Flags::SIGNAL).union(Flags::OWNED);
-
 /// What may happen to an event next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -75,8 +72,9 @@ impl<B: Backend, P> Engine<B, P> {
         self.check_priority(Some(priority))?;
         let index = self.slots.reserve()?;
         self.active.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
-        let flags = Flags::TRANSIENT;
-        let slot = self.slots.occupy(index, -1, flags, Interest::empty(), Mode::Level);
+        let slot = self
+            .slots
+            .occupy(index, -1, Flags::TRANSIENT, Interest::empty(), Mode::Level);
         slot.activation.set_priority(priority);
         let key = slot.key(index);
         *self.slots.payload(index) = Some(payload);
@@ -121,24 +119,8 @@ impl<B: Backend, P> Engine<B, P> {
     /// # Errors
     ///
     /// [`Error::Stale`]; or the backend's refusal to forget the descriptor: the event is gone all the same.
-    #[expect(
-        clippy::inline_always,
-        reason = "a third of what it costs to delete a timer would be the call"
-    )]
-    #[inline(always)]
     pub fn leave(&mut self, key: EventKey) -> Result<(), Error> {
         let index = self.slots.find(key)?;
-        if self.slots.get(index).flags.intersects(IN_MAPS) {
-            return self.leave_maps(index);
-        }
-        self.timers.cancel(index);
-        self.active.remove(&mut self.slots, index);
-        self.end(index);
-        Ok(())
-    }
-
-    #[inline(never)]
-    fn leave_maps(&mut self, index: u32) -> Result<(), Error> {
         let left = self.retire(index);
         self.end(index);
         left
@@ -168,6 +150,7 @@ impl<B: Backend, P> Engine<B, P> {
     #[inline]
     pub(super) fn take_transient(&mut self, index: u32, causes: Causes) -> Option<Taken<P>> {
         let key = self.slots.key(index);
+        self.timers.cancel(index);
         let payload = self.end(index)?;
         let taken = self.call(key, causes, payload);
         self.running = None;

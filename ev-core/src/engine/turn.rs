@@ -144,7 +144,9 @@ impl<B: Backend, P> Engine<B, P> {
                 slot.flags |= Flags::EXPIRED;
                 let next = next_in_phase(deadline, self.timeouts[index as usize], now);
                 self.timers.set(index, next);
-            } else if flags.contains(Flags::INSERTED) && ends_when_due(flags) && slot.activation.causes().is_none() {
+            } else if flags & (Flags::INSERTED | Flags::PERSISTENT) == Flags::INSERTED
+                && slot.activation.causes().is_none()
+            {
                 // Whichever comes first deletes the event. A backend that refuses to forget the descriptor reports it as
                 // stale later, which is harmless.
                 let _ = self.disarm(index);
@@ -395,16 +397,8 @@ fn is_plain(flags: Flags) -> bool {
 
 /// Whether the event gets a new deadline by itself. A signal event does not: libevent's rule.
 fn is_periodic(flags: Flags) -> bool {
-    const ALL: Flags = Flags::PERSISTENT
-        .union(Flags::TIMEOUT)
-        .union(Flags::SIGNAL)
-        .union(Flags::UNTIL_DUE);
+    const ALL: Flags = Flags::PERSISTENT.union(Flags::TIMEOUT).union(Flags::SIGNAL);
     flags & ALL == Flags::PERSISTENT | Flags::TIMEOUT
-}
-
-/// Whether its deadline deletes the event.
-fn ends_when_due(flags: Flags) -> bool {
-    !flags.contains(Flags::PERSISTENT) || flags.contains(Flags::UNTIL_DUE)
 }
 
 /// One period later. A period of zero counts as a nanosecond, or the event would be due again at once, and for ever.
