@@ -152,23 +152,31 @@ impl Heap {
     #[inline(always)]
     pub(crate) fn rearm(&mut self, slots: &mut [Slot], keys: &mut Keys, id: u32, position: u32, key: Key) {
         let (entry, hole) = (Entry::new(key, id), position as usize);
+        if self.may_lag(position, key.deadline) {
+            return self.push_back(slots, keys, position, entry);
+        }
+        self.entries[hole] = entry;
         if is_misplaced(&self.entries, hole, entry) {
-            self.entries[hole] = entry;
             rise(&mut self.entries, slots, hole);
-        } else if ARITY * hole + 1 >= self.entries.len() {
-            self.entries[hole] = entry;
-        } else {
-            self.rearm_parent(slots, keys, position, entry);
         }
     }
 
-    /// As [`rearm`](Self::rearm), for one with children that is not before its own parent.
+    /// Gives the timer at `position` a key that is not before that of its entry: at once where there are no children that might
+    /// be before it then.
+    #[inline]
+    pub(crate) fn push_back(&mut self, slots: &mut [Slot], keys: &mut Keys, position: u32, entry: Entry) {
+        let hole = position as usize;
+        if ARITY * hole + 1 >= self.entries.len() {
+            self.entries[hole] = entry;
+        } else {
+            self.push_parent_back(slots, keys, position, entry);
+        }
+    }
+
+    /// As [`push_back`](Self::push_back), for one with children: the key is only noted.
     #[inline(never)]
-    fn rearm_parent(&mut self, slots: &mut [Slot], keys: &mut Keys, position: u32, entry: Entry) {
-        let at = position as usize;
-        if entry.deadline < self.entries[at].deadline {
-            self.entries[at] = entry;
-        } else if keys.has_room(entry.id()) || keys.try_make_room(slots.len()).is_ok() {
+    fn push_parent_back(&mut self, slots: &mut [Slot], keys: &mut Keys, position: u32, entry: Entry) {
+        if keys.has_room(entry.id()) || keys.try_make_room(slots.len()).is_ok() {
             keys.set(entry.id(), entry.key());
             self.lag(position);
         } else {
