@@ -7,10 +7,12 @@ use std::cell::Cell;
 use std::ffi::{c_int, c_short, c_void};
 use std::fmt;
 use std::mem::offset_of;
+use std::ptr;
 
 use libc::timeval;
 
 use crate::base::event_base;
+use crate::event::ZERO;
 use crate::timers::{Place, Timer};
 
 pub(crate) const EV_TIMEOUT: c_short = 0x01;
@@ -89,6 +91,32 @@ pub struct event {
 
 impl event {
     pub(crate) const NOT_BY_HAND: c_short = -1;
+
+    /// One that is neither pending nor active, and has no base, no function and the most urgent priority.
+    pub(crate) const fn new(fd: c_int, events: c_short, arg: *mut c_void) -> Self {
+        Self {
+            ev_evcallback: event_callback {
+                key: Cell::new(0),
+                last_key: Cell::new(0),
+                evcb_flags: Cell::new(EVLIST_INIT),
+                evcb_pri: Cell::new(0),
+                evcb_closure: Cell::new(CLOSURE_EVENT),
+                evcb_function: Cell::new(ptr::null_mut()),
+                evcb_arg: arg,
+            },
+            timer: Timer::new(),
+            ev_fd: fd,
+            ev_base: Cell::new(ptr::null_mut()),
+            timer_in: Cell::new(Place::Heap),
+            by_hand: Cell::new(0),
+            calls: Cell::new(Self::NOT_BY_HAND),
+            unused: 0,
+            ev_period: Cell::new(ZERO),
+            ev_events: events,
+            ev_res: Cell::new(0),
+            ev_timeout: Cell::new(ZERO),
+        }
+    }
 
     pub(crate) fn has(&self, flag: c_short) -> bool {
         self.ev_evcallback.evcb_flags.get() & flag != 0

@@ -12,7 +12,7 @@
 //!    key is the event; it is in `timers` exactly while it has a deadline. What neither knows is not touched. A finalizer
 //!    that waits for its turn has a payload and no key. An event that a program sets up again while it is pending, which
 //!    libevent forbids, leaves the engine with a key, and `timers` with a place, that are not the event's any more: they are
-//!    passed over, and dropped when their turn comes.
+//!    passed over, and dropped when their turn comes, until when the memory has to stay an event.
 //! 3. While `running` is set, `owner` is the thread inside `event_base_loop`.
 
 use std::cell::{Cell, UnsafeCell};
@@ -91,6 +91,8 @@ pub(crate) struct State {
     pub(crate) asleep: bool,
     /// The last sleep was ended by another thread, or came to none for one.
     pub(crate) notified: bool,
+    /// There was no memory for what was due in the last turn.
+    pub(crate) starved: bool,
     /// The base is being freed: only finalizers are called any more.
     pub(crate) freeing: bool,
     /// The last thread that ran the loop.
@@ -134,6 +136,7 @@ impl State {
             running: false,
             asleep: false,
             notified: false,
+            starved: false,
             freeing: false,
             owner: None,
             exit: false,

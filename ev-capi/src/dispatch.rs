@@ -8,7 +8,7 @@ use std::mem;
 use std::ptr;
 
 use ev_core::engine::Taken;
-use ev_core::{Causes, EventKey};
+use ev_core::{Causes, Error, EventKey};
 
 use crate::abi::{
     CLOSURE_EVENT_FINALIZE_FREE, CLOSURE_FINALIZE, CLOSURE_PERSIST, CLOSURE_SELF, CLOSURE_SIGNAL, EV_IO, EV_PERSIST,
@@ -104,8 +104,9 @@ impl Locked {
             calls => calls as u32,
         };
         event.ev_res.set(result);
+        let mut kept = Ok(());
         if event.wants(EV_PERSIST) && event.wants(EV_IO | EV_SIGNAL) {
-            self.keep(event, causes, result);
+            kept = self.keep(event, causes, result);
         } else {
             if event.wants(EV_SIGNAL) {
                 // To the engine it is persistent.
@@ -116,7 +117,7 @@ impl Locked {
             if !event.wants(EV_PERSIST) {
                 self.clear_deadline(event);
             } else if is_set(&event.ev_period.get()) {
-                self.add_again(event, result);
+                kept = self.add_again(event, result);
             }
         }
         if head.key.get() == 0 && !event.has(EVLIST_TIMEOUT) {
@@ -124,29 +125,36 @@ impl Locked {
         } else {
             debug::added(event);
         }
-        Call::Event {
+        let call = Call::Event {
             function: head.evcb_function.get(),
             fd: event.ev_fd,
             result,
             arg: head.evcb_arg,
             times,
+        };
+        if let Err(error) = kept {
+            warnx!("event_base_loop: a persistent event is not added again: {error}");
         }
+        call
     }
 
     /// Has a persistent event wait again, or go on waiting, for its descriptor or signal.
-    fn keep(&mut self, event: &event, causes: Causes, result: c_short) {
+    fn keep(&mut self, event: &event, causes: Causes, result: c_short) -> Result<(), Error> {
         event.by_hand.set(0);
         event.calls.set(event::NOT_BY_HAND);
         let head = &event.ev_evcallback;
         if head.evcb_closure.get() == CLOSURE_PERSIST && is_set(&event.ev_period.get()) {
-            self.add_again(event, result);
+            let added = self.add_again(event, result);
             self.settle(event);
-        } else if event.has(EVLIST_INSERTED) && !causes.intersects(Causes::TIMEOUT | Causes::ERROR) {
+            return added;
+        }
+        if event.has(EVLIST_INSERTED) && !causes.intersects(Causes::TIMEOUT | Causes::ERROR) {
             // It waits for what it waited for: only a timeout or the kernel's refusal deletes it.
             head.evcb_flags.set(head.evcb_flags.get() & !EVLIST_ACTIVE);
         } else {
             self.settle(event);
         }
+        Ok(())
     }
 
     fn call(&mut self, callback: *const event_callback, call: &Call) {
@@ -222,7 +230,7 @@ unsafe fn call_with_itself(callback: *mut event_callback, function: *mut c_void,
 impl State {
     /// Adds a persistent event that has a period again. After a timeout the period counts from when the event was to time
     /// out, unless the next one is past as well; else from now.
-    fn add_again(&mut self, event: &event, result: c_short) {
+    fn add_again(&mut self, event: &event, result: c_short) -> Result<(), Error> {
         let (period, now) = (event.ev_period.get(), self.now());
         let queue = common::queue(self, &period);
         let timeout = duration(&queue.map_or(period, |_| common::unmarked(&period)));
@@ -237,8 +245,6 @@ impl State {
         let deadline = from + timeout;
         let time = timeval_of(deadline);
         let due = Due { deadline, queue, time };
-        if let Err(error) = self.add_due(event, &due) {
-            warnx!("event_base_loop: a persistent event is not added again: {error}");
-        }
+        self.add_due(event, &due)
     }
 }

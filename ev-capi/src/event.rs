@@ -1,6 +1,5 @@
 //! Events: setting them up, looking at them, giving them back.
 
-use std::cell::Cell;
 use std::ffi::{c_int, c_short, c_void};
 use std::ptr;
 
@@ -8,13 +7,12 @@ use libc::timeval;
 
 use crate::abi::{
     CLOSURE_EVENT, CLOSURE_PERSIST, CLOSURE_SIGNAL, EV_IO, EV_PERSIST, EV_SIGNAL, EVLIST_FINALIZING, EVLIST_INIT,
-    EventCallback, event, event_callback,
+    EventCallback, event,
 };
 pub(crate) use crate::arm::{event_add, event_del, event_del_noblock};
 use crate::base::{Locked, event_base};
 use crate::known::key;
 use crate::log::warnx;
-use crate::timers::{Place, Timer};
 use crate::{compat, debug, mm};
 
 pub(crate) const ZERO: timeval = timeval { tv_sec: 0, tv_usec: 0 };
@@ -72,28 +70,13 @@ pub unsafe extern "C" fn event_assign(
     };
     // SAFETY: the caller promises null or a base that is alive.
     let priority = unsafe { middle_priority(base) };
-    let assigned = event {
-        ev_evcallback: event_callback {
-            key: Cell::new(0),
-            last_key: Cell::new(0),
-            evcb_flags: Cell::new(EVLIST_INIT),
-            evcb_pri: Cell::new(priority),
-            evcb_closure: Cell::new(closure),
-            evcb_function: Cell::new(callback.map_or(ptr::null_mut(), |callback| callback as *mut c_void)),
-            evcb_arg: arg,
-        },
-        timer: Timer::new(),
-        ev_fd: fd,
-        ev_base: Cell::new(base),
-        timer_in: Cell::new(Place::Heap),
-        by_hand: Cell::new(0),
-        calls: Cell::new(event::NOT_BY_HAND),
-        unused: 0,
-        ev_period: Cell::new(ZERO),
-        ev_events: events,
-        ev_res: Cell::new(0),
-        ev_timeout: Cell::new(ZERO),
-    };
+    let assigned = event::new(fd, events, arg);
+    assigned.ev_base.set(base);
+    let head = &assigned.ev_evcallback;
+    head.evcb_pri.set(priority);
+    head.evcb_closure.set(closure);
+    head.evcb_function
+        .set(callback.map_or(ptr::null_mut(), |callback| callback as *mut c_void));
     // SAFETY: the caller gives memory for an event, which need not be initialised.
     unsafe { ev.write(assigned) };
     if events & EV_SIGNAL != 0 && events & EV_IO != 0 {

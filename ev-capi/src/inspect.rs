@@ -3,7 +3,7 @@
 use std::ffi::{CString, c_char, c_int, c_short, c_uint};
 use std::fmt::Write;
 use std::num::NonZeroU8;
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use ev_core::backend;
@@ -108,12 +108,14 @@ pub unsafe extern "C" fn event_base_priority_init(base: *mut event_base, priorit
     let Some(priorities) = u8::try_from(priorities).ok().and_then(NonZeroU8::new) else {
         return -1;
     };
-    let events = base.timers.events();
     // SAFETY: an event that has a deadline is alive (invariant 2 of `base`).
-    let mut asked = events
+    let priority = |event: NonNull<event>| unsafe { event.as_ref() }.ev_evcallback.evcb_pri.get();
+    if base
+        .timers
         .iter()
-        .map(|event| unsafe { event.as_ref() }.ev_evcallback.evcb_pri.get());
-    if asked.any(|priority| priority >= priorities.get()) {
+        .map(priority)
+        .any(|priority| priority >= priorities.get())
+    {
         return -1;
     }
     base.engine.set_priorities(priorities).map_or(-1, |()| 0)

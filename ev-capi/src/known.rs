@@ -12,7 +12,6 @@ use crate::abi::{
 };
 use crate::base::{Callback, State};
 use crate::common;
-use crate::log::warnx;
 use crate::time::{duration, is_normal, sum, timeval_of};
 
 /// The engine's key of an event or a deferred callback, if the engine knows it.
@@ -198,20 +197,22 @@ impl State {
         Due { deadline, queue, time }
     }
 
-    /// Makes the events active whose deadlines are not after `now`, which deletes them.
-    pub(crate) fn expire(&mut self, now: Time) {
+    /// Makes the events active whose deadlines are not after `now`, which deletes them. On failure the rest keeps its deadlines.
+    pub(crate) fn expire(&mut self, now: Time) -> Result<(), Error> {
         while let Some(event) = self.timers.pop_due(now) {
             self.engine.set_external_deadlines(self.timers.len());
             // SAFETY: an event that has a deadline is alive (invariant 2 of `base`).
             let event = unsafe { event.as_ref() };
             if let Err(error) = self.time_out(event) {
                 self.check_priority(&event.ev_evcallback);
-                warnx!("event_base_loop: a timeout waits for memory: {error}");
                 self.timers.put_back(event);
                 self.engine.set_external_deadlines(self.timers.len());
-                return;
+                return Err(error);
             }
         }
+        // What was dropped on the way, as it was set up again, does not count either.
+        self.engine.set_external_deadlines(self.timers.len());
+        Ok(())
     }
 
     #[inline]

@@ -7,10 +7,10 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ev_core::Time;
 use ev_core::backend::{AnyWaiter, Waiter};
 use ev_core::engine::{Held, Outcome, RunMode, Step, Stop};
 use ev_core::thread::{Admission, Gate, Woken};
+use ev_core::{Error, Time};
 use libc::timeval;
 
 use crate::abi::EV_TIMEOUT;
@@ -88,7 +88,7 @@ impl Locked {
             let timeout = match self.with_waiter(|base, waiter| base.engine.begin_turn(now, Held::Nothing, waiter))? {
                 Step::Leave(outcome) => return Ok(outcome),
                 Step::Wait(timeout) => {
-                    let until_due = wake.map(|wake| wake.saturating_duration_since(now));
+                    let until_due = wake.map(|wake| self.until_due(wake, now));
                     timeout.or(until_due).map(|timeout| self.lengthen(timeout))
                 }
             };
@@ -102,12 +102,29 @@ impl Locked {
             }
             if !self.timers.is_empty() {
                 let now = self.now();
-                self.expire(now);
+                let expired = self.expire(now);
+                self.note_expiry(expired);
             }
             self.dispatch();
             if let Some(outcome) = self.engine.end_turn() {
                 return Ok(outcome);
             }
+        }
+    }
+
+    /// How long to wait for a deadline.
+    fn until_due(&self, wake: Time, now: Time) -> Duration {
+        let wait = wake.saturating_duration_since(now);
+        if self.starved { wait.max(RETRY) } else { wait }
+    }
+
+    /// Warns of timeouts that wait for memory, once for all that do together.
+    fn note_expiry(&mut self, expired: Result<(), Error>) {
+        let was_starved = mem::replace(&mut self.starved, expired.is_err());
+        if let Err(error) = expired
+            && !was_starved
+        {
+            warnx!("event_base_loop: timeouts wait for memory: {error}");
         }
     }
 
@@ -176,6 +193,9 @@ fn linger(gate: &Gate) {
         spin_loop();
     }
 }
+
+/// How long the loop waits for memory before it tries again.
+const RETRY: Duration = Duration::from_millis(1);
 
 /// How often the loop looks before it sleeps. A pause between two looks takes some 10 to 50 nanoseconds.
 const LOOKS: u32 = 20;
@@ -253,4 +273,103 @@ pub unsafe extern "C" fn event_base_got_exit(base: *mut event_base) -> c_int {
 pub unsafe extern "C" fn event_base_got_break(base: *mut event_base) -> c_int {
     // SAFETY: the caller promises that it is alive.
     c_int::from(unsafe { Locked::new(base) }.broken)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::c_char;
+    use std::ptr;
+    use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::Relaxed};
+
+    use super::*;
+    use crate::abi::event;
+    use crate::child::{in_child, stderr};
+    use crate::event::{event_add, event_assign, event_del, event_free, event_new};
+    use crate::lifecycle::{event_base_free, event_base_new};
+    use crate::log::event_set_log_callback;
+    use crate::mm::event_set_mem_functions;
+
+    static MILLISECOND: timeval = timeval {
+        tv_sec: 0,
+        tv_usec: 1000,
+    };
+
+    static FIRED: AtomicUsize = AtomicUsize::new(0);
+    static LACKS_MEMORY: AtomicBool = AtomicBool::new(false);
+    static WARNINGS: AtomicUsize = AtomicUsize::new(0);
+    static LAST: AtomicPtr<event> = AtomicPtr::new(ptr::null_mut());
+
+    unsafe extern "C" fn fire(_fd: c_int, _events: c_short, event: *mut c_void) {
+        assert_ne!(event, LAST.load(Relaxed).cast(), "it was deleted");
+        FIRED.fetch_add(1, Relaxed);
+    }
+
+    unsafe extern "C" fn malloc(size: usize) -> *mut c_void {
+        // SAFETY: null may be resized.
+        unsafe { realloc(ptr::null_mut(), size) }
+    }
+
+    unsafe extern "C" fn realloc(memory: *mut c_void, size: usize) -> *mut c_void {
+        if LACKS_MEMORY.load(Relaxed) {
+            return ptr::null_mut();
+        }
+        // SAFETY: as the caller promises.
+        unsafe { libc::realloc(memory, size) }
+    }
+
+    unsafe extern "C" fn free(memory: *mut c_void) {
+        // SAFETY: as the caller promises.
+        unsafe { libc::free(memory) };
+    }
+
+    /// Deletes the last event when a warning is given.
+    unsafe extern "C" fn warned(_severity: c_int, _text: *const c_char) {
+        WARNINGS.fetch_add(1, Relaxed);
+        // SAFETY: it was made, and is not freed while the loop runs.
+        assert_eq!(unsafe { event_del(LAST.load(Relaxed)) }, 0);
+    }
+
+    #[test]
+    fn the_loop_ends_when_all_that_is_left_was_set_up_again() {
+        let base = event_base_new();
+        // SAFETY: the base was made above.
+        let ev = unsafe { event_new(base, -1, 0, None, ptr::null_mut()) };
+        // SAFETY: the event was made above.
+        assert_eq!(unsafe { event_add(ev, &raw const MILLISECOND) }, 0);
+        // SAFETY: as above; that it is pending is against the rules, which is what is tested.
+        assert_eq!(unsafe { event_assign(ev, base, -1, 0, None, ptr::null_mut()) }, 0);
+        // SAFETY: as above.
+        assert_eq!(unsafe { event_base_dispatch(base) }, 1);
+        // SAFETY: nobody uses it any more.
+        unsafe { event_free(ev) };
+        // SAFETY: nobody uses it any more.
+        unsafe { event_base_free(base) };
+    }
+
+    #[test]
+    fn timeouts_wait_for_memory() {
+        const TIMERS: usize = 1000;
+        let output = in_child("run::tests::timeouts_wait_for_memory", || {
+            event_set_mem_functions(Some(malloc), Some(realloc), Some(free));
+            event_set_log_callback(Some(warned));
+            let base = event_base_new();
+            for _ in 0..TIMERS {
+                // SAFETY: the base was made above.
+                let ev = unsafe { event_new(base, -1, 0, Some(fire), crate::event::event_self_cbarg()) };
+                LAST.store(ev, Relaxed);
+                // SAFETY: the event was made above.
+                assert_eq!(unsafe { event_add(ev, &raw const MILLISECOND) }, 0);
+            }
+            LACKS_MEMORY.store(true, Relaxed);
+            while WARNINGS.load(Relaxed) == 0 {
+                // SAFETY: the base was made above.
+                assert_eq!(unsafe { event_base_loop(base, NON_BLOCKING) }, 0);
+            }
+            LACKS_MEMORY.store(false, Relaxed);
+            // SAFETY: the base was made above.
+            assert_eq!(unsafe { event_base_dispatch(base) }, 1);
+            assert_eq!((FIRED.load(Relaxed), WARNINGS.load(Relaxed)), (TIMERS - 1, 1));
+        });
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
 }

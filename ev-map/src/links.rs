@@ -229,6 +229,7 @@ impl<T> Links<T> {
             let usual = 4 + self.nodes.len() / 2;
             self.nodes
                 .try_reserve_exact(more.max(usual))
+                .or_else(|_| self.nodes.try_reserve_exact(more))
                 .map_err(|_| MapError::OutOfMemory)?;
         }
         if needed > self.nodes.len() {

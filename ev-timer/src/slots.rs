@@ -258,11 +258,13 @@ pub(crate) fn grow<T>(array: &mut Vec<T>, len: usize) {
 
 /// Gives back memory if no more than `used` elements were there since the last trim, and that is less than a quarter of
 /// what the array has. Half of what is left stays free, so that the array has to double, or to fall by half, before memory
-/// moves again; and a burst that follows on another finds its memory in place.
-pub(crate) fn give_back<T>(array: &mut Vec<T>, used: usize) {
-    let used = used.max(SMALL);
-    if array.capacity() / 4 > used {
-        array.shrink_to(2 * used);
+/// moves again; and a burst that follows on another finds its memory in place. Without memory to move to, all stays as it is.
+pub(crate) fn give_back<T: Copy>(array: &mut Vec<T>, used: usize) {
+    let left = 2 * used.max(SMALL);
+    let mut smaller = Vec::new();
+    if array.capacity() > 2 * left + 3 && array.len() <= left && smaller.try_reserve_exact(left).is_ok() {
+        smaller.extend_from_slice(array);
+        *array = smaller;
     }
 }
 

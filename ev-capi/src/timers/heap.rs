@@ -38,7 +38,7 @@ impl Entry {
     /// What the event knows of its deadline.
     #[inline]
     fn timer(&self) -> &Timer {
-        // SAFETY: an event that has a deadline is alive, its owner would have deleted it first (invariant 2 of `base`).
+        // SAFETY: what an entry refers to is memory of an event (invariant 5 of `timers`).
         &unsafe { self.event.as_ref() }.timer
     }
 
@@ -124,8 +124,10 @@ impl Heap {
     fn try_shrink(&mut self) {
         self.removed = 0;
         let left = self.entries.capacity() / 2;
-        if left >= SMALL && self.entries.len() + self.promised < left / 2 {
-            self.entries.shrink_to(left);
+        let mut entries = Vec::new();
+        if left >= SMALL && self.entries.len() + self.promised < left / 2 && entries.try_reserve_exact(left).is_ok() {
+            entries.extend_from_slice(&self.entries);
+            self.entries = entries;
         }
     }
 

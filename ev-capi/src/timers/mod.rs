@@ -18,7 +18,9 @@
 //! 1. An event has `EVLIST_TIMEOUT` exactly while it is in the heap or in the queue that it names.
 //! 2. `heads` has the queues that are not empty, the earliest last, each with a key that is not after those of its events.
 //! 3. All keys come from one count, so that equal deadlines are told apart across heap and queues.
-//! 4. The heap has room for all events that are `Late`.
+//! 4. The heap has room for all events that are `Late`, at least.
+//! 5. What an entry refers to is the memory of an event. Who gives it up deletes the event first, or waits, where the event was
+//!    set up again while it was here, until the entry has come up.
 
 use std::cell::Cell;
 use std::collections::TryReserveError;
@@ -35,6 +37,9 @@ mod tests;
 
 use self::heap::Heap;
 use self::queue::Queue;
+
+/// Arrays of no more than this many entries keep their memory.
+const SMALL: usize = 1024;
 
 /// The order in which events fire: by deadline; equal deadlines by the order in which they were set, for those less than 2³¹
 /// settings apart.
@@ -230,8 +235,11 @@ impl Timers {
                 number
             }
         };
+        let Some(was_first) = self.queues[usize::from(number)].remove(event) else {
+            return;
+        };
         self.queued -= 1;
-        if self.queues[usize::from(number)].remove(event) {
+        if was_first {
             self.update_head(number);
         }
     }
@@ -261,7 +269,7 @@ impl Timers {
             }
             queue.drop_first();
             self.queued -= 1;
-            // SAFETY: an event that has a deadline is alive (invariant 2 of `base`).
+            // SAFETY: as for all that an entry refers to (invariant 5).
             let event = unsafe { first.as_ref() };
             event.timer_in.set(Place::Heap);
             self.heap.release();
@@ -320,7 +328,7 @@ impl Timers {
                 break first;
             }
         };
-        // SAFETY: an event that has a deadline is alive (invariant 2 of `base`).
+        // SAFETY: as for all that an entry refers to (invariant 5).
         forget(unsafe { event.as_ref() });
         Some(event)
     }
@@ -349,10 +357,14 @@ impl Timers {
         self.heap.len() + self.queued
     }
 
+    /// The events that have a deadline, in no particular order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = NonNull<event>> {
+        self.heap.iter().chain(self.queues.iter().flat_map(Queue::iter))
+    }
+
     /// The events that have a deadline, the earliest first.
     pub(crate) fn events(&self) -> Vec<NonNull<event>> {
-        let queued = self.queues.iter().flat_map(Queue::iter);
-        let mut events: Vec<_> = self.heap.iter().chain(queued).collect();
+        let mut events: Vec<_> = self.iter().collect();
         events.sort_by_key(|&event| {
             let Key { deadline, sequence } = key_of(event);
             (deadline, sequence.wrapping_sub(self.settings))
@@ -364,7 +376,7 @@ impl Timers {
 /// Whether an event tells that it has a deadline.
 #[inline]
 fn has_deadline(event: NonNull<event>) -> bool {
-    // SAFETY: what is in here is alive, its owner would have deleted it first (invariant 2 of `base`).
+    // SAFETY: what an entry refers to is memory of an event (invariant 5).
     unsafe { event.as_ref() }.has(EVLIST_TIMEOUT)
 }
 
@@ -393,6 +405,3 @@ fn forget(event: &event) {
     let flags = &event.ev_evcallback.evcb_flags;
     flags.set(flags.get() & !EVLIST_TIMEOUT);
 }
-
-/// Arrays of no more than this many entries keep their memory.
-const SMALL: usize = 1024;

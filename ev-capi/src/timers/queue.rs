@@ -160,16 +160,15 @@ impl Queue {
         }
     }
 
-    /// Takes out an event that is in this queue. Answers whether it was the first.
+    /// Takes out an event that is in this queue. Answers whether it was the first; `None` if it is not there.
     #[inline]
-    pub(super) fn remove(&mut self, event: &event) -> bool {
+    pub(super) fn remove(&mut self, event: &event) -> Option<bool> {
         let place = event.timer.place.get();
-        let found = self.entry(place).is_some_and(|known| ptr::eq(known.as_ptr(), event));
-        debug_assert!(found, "the event has its deadline here");
-        if found {
-            self.put(place, None);
-        }
-        found && place == self.first | IN_QUEUE
+        let known = self.entry(place).filter(|known| ptr::eq(known.as_ptr(), event));
+        debug_assert!(known.is_some(), "the event has its deadline here");
+        known?;
+        self.put(place, None);
+        Some(place == self.first | IN_QUEUE)
     }
 
     /// Takes out the first entry, which there is.
@@ -220,6 +219,12 @@ impl Queue {
             && matches!(place_of(event), Place::Queue(queue) | Place::Late(queue) if queue == self.number)
     }
 
+    /// The number of entries that are not empty.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.ring.iter().flatten().count()
+    }
+
     #[cfg(test)]
     pub(super) fn has(&self, event: &event) -> bool {
         self.iter().any(|known| ptr::eq(known.as_ptr(), event))
@@ -238,13 +243,13 @@ impl Queue {
         assert!(keys().all(|key| key.deadline <= self.latest), "1: {self:?}");
         assert_eq!(self.is_empty(), self.entry(self.first).is_none(), "3: {self:?}");
         let inside = self.numbers().filter(|&number| self.entry(number).is_some()).count();
-        assert_eq!(self.ring.iter().flatten().count(), inside, "3: {self:?}");
+        assert_eq!(self.count(), inside, "3: {self:?}");
         assert!(self.ring.is_empty() || self.ring.len().is_power_of_two(), "4: {self:?}");
     }
 }
 
 #[inline]
 fn timer_of<'a>(event: NonNull<event>) -> &'a Timer {
-    // SAFETY: an event that has a deadline is alive, its owner would have deleted it first (invariant 2 of `base`).
+    // SAFETY: what an entry refers to is memory of an event (invariant 5 of `timers`).
     &unsafe { event.as_ref() }.timer
 }

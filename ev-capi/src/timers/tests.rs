@@ -1,34 +1,11 @@
-use std::cell::Cell;
 use std::iter;
 use std::ptr;
 
 use super::*;
-use crate::abi::{EVLIST_INIT, event_callback};
-use crate::event::ZERO;
+use crate::abi::EVLIST_INIT;
 
 fn new_event() -> event {
-    event {
-        ev_evcallback: event_callback {
-            key: Cell::new(0),
-            last_key: Cell::new(0),
-            evcb_flags: Cell::new(EVLIST_INIT),
-            evcb_pri: Cell::new(0),
-            evcb_closure: Cell::new(0),
-            evcb_function: Cell::new(ptr::null_mut()),
-            evcb_arg: ptr::null_mut(),
-        },
-        timer: Timer::new(),
-        ev_fd: -1,
-        ev_base: Cell::new(ptr::null_mut()),
-        timer_in: Cell::new(Place::Heap),
-        by_hand: Cell::new(0),
-        calls: Cell::new(event::NOT_BY_HAND),
-        unused: 0,
-        ev_period: Cell::new(ZERO),
-        ev_events: 0,
-        ev_res: Cell::new(0),
-        ev_timeout: Cell::new(ZERO),
-    }
+    event::new(-1, 0, ptr::null_mut())
 }
 
 fn at(nanos: u64) -> Time {
@@ -113,7 +90,11 @@ impl Rig {
         for (number, queue) in (0..).zip(queues) {
             let head = heads.iter().find(|head| head.queue == number);
             assert_eq!(head.is_none(), queue.is_empty(), "2: {heads:?}");
+            let is_before = |event| head.is_some_and(|head| !key_of(event).is_before(head.key));
+            assert!(queue.iter().all(is_before), "2: {heads:?}");
         }
+        let entries: usize = queues.iter().map(Queue::count).sum();
+        assert_eq!(entries, self.timers.queued);
         let late = armed().filter(|event| matches!(event.timer_in.get(), Place::Late(_)));
         heap.check_room(late.count());
         assert!(self.timers.len() >= armed().count());

@@ -15,6 +15,7 @@
 //!    `NIL`; the `prev` of a head and the `tail` of an empty queue mean nothing.
 //! 3. `len` is the number of events in all queues, `later` included.
 //! 4. An internal event is in no queue. If it has causes, `internal` is set.
+//! 5. The queues from `priorities` on are empty, so the last one always is: there are no more than 255 priorities.
 
 use std::collections::TryReserveError;
 
@@ -114,7 +115,7 @@ struct Queue {
 const EMPTY: Queue = Queue { head: NIL, tail: NIL };
 
 pub(crate) struct ActiveQueues {
-    /// One for each number that a priority can be, so that no look for one fails; those from `priorities` on are empty.
+    /// One for each number of eight bits, so that no look for one fails.
     queues: [Queue; 256],
     priorities: u8,
     later: Queue,
@@ -346,6 +347,8 @@ impl ActiveQueues {
         let in_turn = (0..=u8::MAX).zip(&self.queues);
         let in_turn = in_turn.map(|(priority, queue)| (Some(priority), queue));
         for (priority, queue) in in_turn.chain(std::iter::once((None, &self.later))) {
+            let may_hold = priority.is_none_or(|priority| priority < self.priorities);
+            assert!(may_hold || queue.iter(&self.links).next().is_none(), "5: {priority:?}");
             let mut prev = None;
             for id in queue.iter(&self.links) {
                 let event = slots.get(id).activation;

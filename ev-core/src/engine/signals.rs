@@ -9,6 +9,7 @@ use ev_signal::{Method, SignalError};
 
 use super::Engine;
 use super::kernel::push;
+use super::slots::try_grow;
 use crate::{Causes, Error};
 
 /// What is known of signals.
@@ -51,8 +52,8 @@ impl<B: Backend, P> Engine<B, P> {
     /// Puts an event on its signal, and watches the signal if it is the first.
     pub(super) fn register_signal(&mut self, index: u32, signal: i32) -> Result<(), Error> {
         let needed = index as usize + 1;
-        if let Some(missing) = needed.checked_sub(self.deliveries.len()) {
-            self.deliveries.try_reserve(missing).map_err(|_| Error::OutOfMemory)?;
+        if needed > self.deliveries.len() {
+            try_grow(&mut self.deliveries, needed).map_err(|_| Error::OutOfMemory)?;
             self.deliveries.resize(needed, 0);
         }
         if self.signals.events.insert(signal, index)? == Sharing::Shared {

@@ -1,7 +1,8 @@
 //! The events themselves: a slab of slots, named by index and generation.
 //!
 //! The slot of an event that was removed is used next, while its memory is at hand. That of an event with a descriptor or a
-//! signal that has only left for a while (`Flags::TRANSIENT`) is parked: as long as nobody has needed it, the event finds it by its old key. So a
+//! signal that has only left for a while (`Flags::TRANSIENT`) is parked: as long as nobody has needed it, the event finds it by
+//! its old key. So a
 //! thousand events that come and go in any order stay where they are. When the number of slots would have to grow, and
 //! more of them are parked than in use, a parked one is taken instead: the next that a hand comes upon, which goes around
 //! over all slots. So looking for them costs little for each, no event is robbed twice in a round, and there are always fewer
@@ -477,7 +478,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_is_half_a_cache_line() {
+    fn a_slot_is_a_quarter_of_a_cache_line() {
         assert_eq!(size_of::<Slot>(), 16);
     }
 }

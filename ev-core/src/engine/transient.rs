@@ -146,7 +146,8 @@ impl<B: Backend, P> Engine<B, P> {
         }
     }
 
-    /// Takes an event that waits for nothing, and has left by that.
+    /// Takes an event that waits for no descriptor and no signal, and has left by that; so has a deadline that it may have been
+    /// given.
     #[inline]
     pub(super) fn take_transient(&mut self, index: u32, causes: Causes) -> Option<Taken<P>> {
         let key = self.slots.key(index);
