@@ -24,6 +24,7 @@
 
 use std::cell::Cell;
 use std::collections::TryReserveError;
+use std::hint::cold_path;
 use std::ptr::NonNull;
 
 use ev_core::Time;
@@ -52,8 +53,12 @@ struct Key {
 impl Key {
     #[inline]
     fn is_before(self, other: Self) -> bool {
-        self.deadline < other.deadline
-            || self.deadline == other.deadline && self.sequence.wrapping_sub(other.sequence).cast_signed() < 0
+        if self.deadline == other.deadline {
+            cold_path();
+            self.sequence.wrapping_sub(other.sequence).cast_signed() < 0
+        } else {
+            self.deadline < other.deadline
+        }
     }
 }
 
