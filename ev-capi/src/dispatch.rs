@@ -104,22 +104,11 @@ impl Locked {
             calls => calls as u32,
         };
         event.ev_res.set(result);
-        let mut kept = Ok(());
-        if event.wants(EV_PERSIST) && event.wants(EV_IO | EV_SIGNAL) {
-            kept = self.keep(event, causes, result);
+        let kept = if event.wants(EV_PERSIST) && event.wants(EV_IO | EV_SIGNAL) {
+            self.keep(event, causes, result)
         } else {
-            if event.wants(EV_SIGNAL) {
-                // To the engine it is persistent.
-                let _ = self.drop_key(head);
-            }
-            take_key(head);
-            mark_idle(event);
-            if !event.wants(EV_PERSIST) {
-                self.clear_deadline(event);
-            } else if is_set(&event.ev_period.get()) {
-                kept = self.add_again(event, result);
-            }
-        }
+            self.release(event, result)
+        };
         if head.key.get() == 0 && !event.has(EVLIST_TIMEOUT) {
             debug::deleted(event);
         } else {
@@ -136,6 +125,26 @@ impl Locked {
             warnx!("event_base_loop: a persistent event is not added again: {error}");
         }
         call
+    }
+
+    /// Has an event be neither registered nor active, and set its next deadline if it is persistent.
+    #[inline]
+    fn release(&mut self, event: &event, result: c_short) -> Result<(), Error> {
+        let head = &event.ev_evcallback;
+        if event.wants(EV_SIGNAL) {
+            // To the engine it is persistent.
+            let _ = self.drop_key(head);
+        }
+        take_key(head);
+        mark_idle(event);
+        if !event.wants(EV_PERSIST) {
+            self.clear_deadline(event);
+            return Ok(());
+        }
+        if is_set(&event.ev_period.get()) {
+            return self.add_again(event, result);
+        }
+        Ok(())
     }
 
     /// Has a persistent event wait again, or go on waiting, for its descriptor or signal.

@@ -49,8 +49,6 @@ impl State {
     }
 
     /// Makes an event active that the engine does not know.
-    #[expect(clippy::inline_always, reason = "a timer's expiry is little more than this")]
-    #[inline(always)]
     pub(crate) fn activate_idle(&mut self, event: &event, causes: Causes) -> Result<(), Error> {
         let callback = &event.ev_evcallback;
         if event.wants(EV_IO | EV_SIGNAL) {
@@ -64,6 +62,7 @@ impl State {
 
     #[inline(never)]
     fn activate_unregistered(&mut self, event: &event, causes: Causes) -> Result<(), Error> {
+        self.engine.set_external_deadlines(self.timers.len());
         let spec = self.spec(event);
         let key = self.introduce(&event.ev_evcallback, &spec)?;
         self.engine.activate(key, causes)
@@ -131,8 +130,9 @@ impl State {
 
     #[inline]
     fn set_deadline(&mut self, event: &event, due: &Due) -> Result<(), Error> {
-        let set = self.timers.try_set(event, due.deadline, due.queue);
-        set.map_err(|_| Error::OutOfMemory)?;
+        if self.timers.try_set(event, due.deadline, due.queue).is_err() {
+            return Err(Error::OutOfMemory);
+        }
         event.ev_timeout.set(due.time);
         self.engine.set_external_deadlines(self.timers.len());
         Ok(())
@@ -200,7 +200,6 @@ impl State {
     /// Makes the events active whose deadlines are not after `now`, which deletes them. On failure the rest keeps its deadlines.
     pub(crate) fn expire(&mut self, now: Time) -> Result<(), Error> {
         while let Some(event) = self.timers.pop_due(now) {
-            self.engine.set_external_deadlines(self.timers.len());
             // SAFETY: an event that has a deadline is alive (invariant 2 of `base`).
             let event = unsafe { event.as_ref() };
             if let Err(error) = self.time_out(event) {
@@ -218,7 +217,12 @@ impl State {
     #[inline]
     fn time_out(&mut self, event: &event) -> Result<(), Error> {
         match key(event) {
-            None => self.activate_idle(event, Causes::TIMEOUT)?,
+            None if event.wants(EV_IO | EV_SIGNAL) => self.activate_unregistered(event, Causes::TIMEOUT)?,
+            None => {
+                let head = &event.ev_evcallback;
+                let key = self.engine.enter_due(head.evcb_pri.get(), Callback::new(head))?;
+                head.key.set(key.to_bits());
+            }
             Some(key) => self.time_out_known(event, key),
         }
         let flags = &event.ev_evcallback.evcb_flags;
@@ -229,6 +233,7 @@ impl State {
     /// Whichever comes first deletes an event, its readiness or its deadline; with both in one turn it hears of both.
     #[inline(never)]
     fn time_out_known(&mut self, event: &event, key: EventKey) {
+        self.engine.set_external_deadlines(self.timers.len());
         let is_active = self.engine.causes(key).is_ok_and(|causes| causes.is_some());
         if !is_active {
             // A backend that refuses to forget the descriptor reports it as stale later, which is harmless.

@@ -250,7 +250,8 @@ impl Timers {
     }
 
     /// Drops what does not belong to the front of a queue that was not empty, and notes what comes first then.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a sixth of an expiry would be the call")]
+    #[inline(always)]
     fn update_head(&mut self, number: u16) {
         let mut first = self.queues[usize::from(number)].cut_front(&mut self.queued);
         if first.is_some_and(|first| place_of(first) != Place::Queue(number)) {

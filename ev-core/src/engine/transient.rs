@@ -69,6 +69,28 @@ impl<B: Backend, P> Engine<B, P> {
     /// [`Error::Priority`] or [`Error::OutOfMemory`]; nothing has changed, and the payload is dropped.
     #[inline]
     pub fn enter_active(&mut self, priority: u8, payload: P, causes: Causes) -> Result<EventKey, Error> {
+        let key = self.enter_and_push(priority, payload, causes)?;
+        self.note_active();
+        Ok(key)
+    }
+
+    /// As [`enter_active`](Self::enter_active), an event of which a deadline has passed that the driver
+    /// [keeps](Self::set_external_deadlines): there is one less of those.
+    ///
+    /// # Errors
+    ///
+    /// Those of `enter_active`.
+    #[inline]
+    pub fn enter_due(&mut self, priority: u8, payload: P) -> Result<EventKey, Error> {
+        let key = self.enter_and_push(priority, payload, Causes::TIMEOUT)?;
+        self.external_deadlines = self.external_deadlines.saturating_sub(1);
+        // It was a member before.
+        self.maxima.active = self.maxima.active.max(self.active.len());
+        Ok(key)
+    }
+
+    #[inline]
+    fn enter_and_push(&mut self, priority: u8, payload: P, causes: Causes) -> Result<EventKey, Error> {
         self.check_priority(Some(priority))?;
         let index = self.slots.reserve()?;
         self.active.try_reserve(index).map_err(|_| Error::OutOfMemory)?;
@@ -80,7 +102,6 @@ impl<B: Backend, P> Engine<B, P> {
         *self.slots.payload(index) = Some(payload);
         self.note_events();
         self.push(index, causes);
-        self.note_active();
         Ok(key)
     }
 

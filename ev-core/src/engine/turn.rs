@@ -310,7 +310,7 @@ impl<B: Backend, P> Engine<B, P> {
     #[inline]
     pub fn finish(&mut self, key: EventKey, payload: P) -> Option<P> {
         self.running = None;
-        let Ok(index) = self.slots.find(key) else {
+        let Some(index) = self.slots.index_of(key) else {
             return Some(payload);
         };
         *self.slots.payload(index) = Some(payload);
