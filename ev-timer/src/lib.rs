@@ -54,6 +54,7 @@
 
 extern crate alloc;
 
+mod by_id;
 mod deadline_heap;
 mod heap;
 mod key;

@@ -11,9 +11,9 @@
 //! 2. The lists together hold `len` ids.
 
 use alloc::collections::TryReserveError;
-use alloc::vec::Vec;
 
-use crate::slots::{MAX_ID, give_back, grow, try_grow};
+use crate::by_id::ById;
+use crate::slots::MAX_ID;
 
 /// No id.
 const NIL: u32 = u32::MAX;
@@ -23,6 +23,12 @@ const _: () = assert!(NIL > MAX_ID);
 struct Link {
     prev: u32,
     next: u32,
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Self { prev: NIL, next: NIL }
+    }
 }
 
 /// One list: its ends. Both are there or neither is.
@@ -55,14 +61,14 @@ impl List {
 /// The links of all lists.
 #[derive(Clone, Debug)]
 pub(crate) struct Links {
-    by_id: Vec<Link>,
+    by_id: ById<Link>,
     len: usize,
 }
 
 impl Links {
     pub(crate) const fn new() -> Self {
         Self {
-            by_id: Vec::new(),
+            by_id: ById::new(),
             len: 0,
         }
     }
@@ -70,34 +76,29 @@ impl Links {
     /// Whether there is room for this id.
     #[inline]
     pub(crate) fn has_room(&self, id: u32) -> bool {
-        (id as usize) < self.by_id.len()
+        self.by_id.has_room(id)
     }
 
     /// Makes room for all ids below `ids`.
     pub(crate) fn try_make_room(&mut self, ids: usize) -> Result<(), TryReserveError> {
-        try_grow(&mut self.by_id, ids)?;
-        self.make_room(ids);
-        Ok(())
+        self.by_id.try_make_room(ids)
     }
 
     /// Makes room for all ids below `ids`.
     pub(crate) fn make_room(&mut self, ids: usize) {
-        if ids > self.by_id.len() {
-            grow(&mut self.by_id, ids);
-            self.by_id.resize(ids, Link { prev: NIL, next: NIL });
-        }
+        self.by_id.make_room(ids);
     }
 
     /// Appends an id that is in no list. There has to be room for it.
     #[inline]
     pub(crate) fn push_back(&mut self, list: &mut List, id: u32) {
-        self.by_id[id as usize] = Link {
+        self.by_id[id] = Link {
             prev: list.tail,
             next: NIL,
         };
         match list.tail {
             NIL => list.head = id,
-            tail => self.by_id[tail as usize].next = id,
+            tail => self.by_id[tail].next = id,
         }
         list.tail = id;
         self.len += 1;
@@ -106,14 +107,14 @@ impl Links {
     /// Takes out an id that is in this list.
     #[inline]
     pub(crate) fn remove(&mut self, list: &mut List, id: u32) {
-        let Link { prev, next } = self.by_id[id as usize];
+        let Link { prev, next } = self.by_id[id];
         match prev {
             NIL => list.head = next,
-            prev => self.by_id[prev as usize].next = next,
+            prev => self.by_id[prev].next = next,
         }
         match next {
             NIL => list.tail = prev,
-            next => self.by_id[next as usize].prev = prev,
+            next => self.by_id[next].prev = prev,
         }
         self.len -= 1;
     }
@@ -122,10 +123,10 @@ impl Links {
     #[inline]
     pub(crate) fn pop_front(&mut self, list: &mut List) -> Option<u32> {
         let first = list.head()?;
-        list.head = self.by_id[first as usize].next;
+        list.head = self.by_id[first].next;
         match list.head {
             NIL => list.tail = NIL,
-            head => self.by_id[head as usize].prev = NIL,
+            head => self.by_id[head].prev = NIL,
         }
         self.len -= 1;
         Some(first)
@@ -134,17 +135,17 @@ impl Links {
     /// Moves an id of this list to its end.
     #[inline]
     pub(crate) fn move_to_back(&mut self, list: &mut List, id: u32) {
-        let Link { prev, next } = self.by_id[id as usize];
+        let Link { prev, next } = self.by_id[id];
         if next == NIL {
             return;
         }
         match prev {
             NIL => list.head = next,
-            prev => self.by_id[prev as usize].next = next,
+            prev => self.by_id[prev].next = next,
         }
-        self.by_id[next as usize].prev = prev;
-        self.by_id[list.tail as usize].next = id;
-        self.by_id[id as usize] = Link {
+        self.by_id[next].prev = prev;
+        self.by_id[list.tail].next = id;
+        self.by_id[id] = Link {
             prev: list.tail,
             next: NIL,
         };
@@ -159,9 +160,7 @@ impl Links {
 
     /// The ids of one list, head first.
     pub(crate) fn iter(&self, list: &List) -> impl Iterator<Item = u32> {
-        core::iter::successors(list.head(), |&id| {
-            Some(self.by_id[id as usize].next).filter(|&next| next != NIL)
-        })
+        core::iter::successors(list.head(), |&id| Some(self.by_id[id].next).filter(|&next| next != NIL))
     }
 
     /// Forgets all lists' contents. The caller empties the lists.
@@ -172,14 +171,11 @@ impl Links {
 
     /// Cuts the array to the ids below `ids` and gives back memory that was far from being used since the last time.
     pub(crate) fn trim(&mut self, ids: usize) {
-        let used = self.by_id.len();
-        self.by_id.truncate(ids);
-        give_back(&mut self.by_id, used);
+        self.by_id.trim(ids);
     }
 
     pub(crate) fn shrink_to_fit(&mut self, ids: usize) {
-        self.by_id.truncate(ids);
-        self.by_id.shrink_to_fit();
+        self.by_id.shrink_to_fit(ids);
     }
 
     /// Panics if an invariant does not hold.
@@ -188,7 +184,7 @@ impl Links {
         for list in lists {
             let mut prev = NIL;
             for id in self.iter(list) {
-                assert_eq!(self.by_id[id as usize].prev, prev, "1: the link back from {id}");
+                assert_eq!(self.by_id[id].prev, prev, "1: the link back from {id}");
                 prev = id;
                 len += 1;
                 assert!(len <= self.len, "2: a list is longer than all of them");
@@ -200,7 +196,7 @@ impl Links {
 
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
-        self.by_id.capacity() * size_of::<Link>()
+        self.by_id.bytes()
     }
 }
 
