@@ -62,7 +62,6 @@ impl State {
 
     #[inline(never)]
     fn activate_unregistered(&mut self, event: &event, causes: Causes) -> Result<(), Error> {
-        self.engine.set_external_deadlines(self.timers.len());
         let spec = self.spec(event);
         let key = self.introduce(&event.ev_evcallback, &spec)?;
         self.engine.activate(key, causes)
@@ -216,16 +215,20 @@ impl State {
 
     #[inline]
     fn time_out(&mut self, event: &event) -> Result<(), Error> {
-        match key(event) {
-            None if event.wants(EV_IO | EV_SIGNAL) => self.activate_unregistered(event, Causes::TIMEOUT)?,
-            None => {
-                let head = &event.ev_evcallback;
-                let key = self.engine.enter_due(head.evcb_pri.get(), Callback::new(head))?;
-                head.key.set(key.to_bits());
+        let head = &event.ev_evcallback;
+        let key = key(event);
+        if key.is_none() && !event.wants(EV_IO | EV_SIGNAL) {
+            let key = self.engine.enter_due(head.evcb_pri.get(), Callback::new(head))?;
+            head.key.set(key.to_bits());
+        } else {
+            // It does not count as both.
+            self.engine.set_external_deadlines(self.timers.len());
+            match key {
+                Some(key) => self.time_out_known(event, key),
+                None => self.activate_unregistered(event, Causes::TIMEOUT)?,
             }
-            Some(key) => self.time_out_known(event, key),
         }
-        let flags = &event.ev_evcallback.evcb_flags;
+        let flags = &head.evcb_flags;
         flags.set(flags.get() | EVLIST_ACTIVE);
         Ok(())
     }
@@ -233,7 +236,6 @@ impl State {
     /// Whichever comes first deletes an event, its readiness or its deadline; with both in one turn it hears of both.
     #[inline(never)]
     fn time_out_known(&mut self, event: &event, key: EventKey) {
-        self.engine.set_external_deadlines(self.timers.len());
         let is_active = self.engine.causes(key).is_ok_and(|causes| causes.is_some());
         if !is_active {
             // A backend that refuses to forget the descriptor reports it as stale later, which is harmless.

@@ -438,7 +438,7 @@ impl<B: Backend, P> Engine<B, P> {
 }
 
 #[inline]
-pub(super) fn persistence_flags(persistence: Persistence) -> Flags {
+fn persistence_flags(persistence: Persistence) -> Flags {
     match persistence {
         Persistence::Persistent => Flags::PERSISTENT,
         Persistence::Once => Flags::empty(),

@@ -84,19 +84,6 @@ pub enum Deadline {
     },
 }
 
-impl Deadline {
-    /// The point in time.
-    #[inline]
-    #[must_use]
-    pub fn time(self) -> Time {
-        match self {
-            Self::At(deadline) => deadline,
-            Self::After { now, timeout } => now.saturating_add(timeout),
-            Self::In { now, queue } => now.saturating_add(queue.timeout()),
-        }
-    }
-}
-
 /// With which deadline a new event is added.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Arming {
