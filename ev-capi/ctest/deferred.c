@@ -44,6 +44,28 @@ static void run(void)
 	say("loop: %d", event_base_loop(base, 0));
 }
 
+static void schedule_one(evutil_socket_t fd, short what, void *name)
+{
+	on_event(fd, what, name);
+	say("schedule: %d", event_deferred_cb_schedule_(base, &callbacks[0]));
+}
+
+static void scheduling_while_timers_are_due(void)
+{
+	struct timeval delays[] = { ms(1), ms(2) };
+	struct event *first, *second;
+	three(1);
+	first = evtimer_new(base, schedule_one, "first");
+	second = evtimer_new(base, on_event, "second");
+	event_add(first, &delays[0]);
+	event_add(second, &delays[1]);
+	sleep_ms(25);
+	run();
+	event_free(second);
+	event_free(first);
+	event_base_free(base);
+}
+
 static void scheduling(void)
 {
 	int i;
@@ -192,6 +214,7 @@ int main(void)
 {
 	start();
 	TEST(scheduling);
+	TEST(scheduling_while_timers_are_due);
 	TEST(more_than_a_turn_takes);
 	TEST(finalizing);
 	TEST(finalizing_the_one_that_runs);

@@ -13,6 +13,7 @@ use crate::abi::{
 use crate::base::{Locked, State};
 use crate::debug;
 use crate::event::{ZERO, event_at};
+use crate::expiry::is_timer;
 use crate::known::{key, mark_idle, take_key};
 use crate::log::{ensure, warnx};
 
@@ -41,6 +42,7 @@ impl State {
         if event.has(EVLIST_FINALIZING) {
             return Ok(());
         }
+        self.end_expiry();
         if event.has(EVLIST_ACTIVE) && result & EV_TIMEOUT == 0 {
             // The engine knows it already.
             event.by_hand.set(event.by_hand.get() | result);
@@ -290,6 +292,9 @@ pub unsafe extern "C" fn event_remove_timer(ev: *mut event) -> c_int {
     };
     debug::check_assigned(ev, "event_remove_timer");
     if event.has(EVLIST_TIMEOUT) {
+        base.end_expiry();
+    }
+    if event.has(EVLIST_TIMEOUT) {
         base.clear_deadline(event);
         event.ev_period.set(ZERO);
         base.wake_if_needed();
@@ -336,10 +341,14 @@ pub unsafe extern "C" fn event_pending(ev: *const event, what: c_short, tv: *mut
     // SAFETY: the caller vouches for the event.
     let event = unsafe { event_at(ev) };
     // SAFETY: the caller vouches for the event's base.
-    let Some(base) = (unsafe { base_of(event, "event_pending") }) else {
+    let Some(mut base) = (unsafe { base_of(event, "event_pending") }) else {
         return 0;
     };
     debug::check_assigned(ev, "event_pending");
+    // A timer that is due is pending and active for the same reason.
+    if !is_timer(event) {
+        base.end_expiry();
+    }
     let what = what & (EV_TIMEOUT | EV_IO | EV_SIGNAL);
     let bits = base.pending(event);
     if bits & what & EV_TIMEOUT != 0 && !tv.is_null() {

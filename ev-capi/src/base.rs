@@ -30,6 +30,7 @@ use libc::timeval;
 
 use crate::abi::{event, event_callback};
 use crate::evthread::{self, Condition, Lock};
+use crate::expiry::Expiry;
 use crate::log::{warn, warnx};
 use crate::once::Once;
 use crate::time::timeval_of;
@@ -91,6 +92,8 @@ pub(crate) struct State {
     pub(crate) asleep: bool,
     /// The last sleep was ended by another thread, or came to none for one.
     pub(crate) notified: bool,
+    /// The events whose deadlines have passed are being called.
+    pub(crate) expiry: Option<Expiry>,
     /// There was no memory for what was due in the last turn.
     pub(crate) starved: bool,
     /// The base is being freed: only finalizers are called any more.
@@ -136,6 +139,7 @@ impl State {
             running: false,
             asleep: false,
             notified: false,
+            expiry: None,
             starved: false,
             freeing: false,
             owner: None,

@@ -38,6 +38,7 @@ impl State {
         if flags.get() & EVLIST_FINALIZING != 0 {
             return 0;
         }
+        self.end_expiry();
         let Ok(key) = self.known_callback(callback) else {
             return 0;
         };

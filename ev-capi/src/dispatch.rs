@@ -43,6 +43,9 @@ enum Call {
 impl Locked {
     /// Calls what is active, as far as this turn goes.
     pub(crate) fn dispatch(&mut self) {
+        if self.expiry.is_some() {
+            self.call_due();
+        }
         self.tick();
         while let Some(Taken { fired, payload }) = self.engine.next_active() {
             let repeats = self.engine.take_repeats();
@@ -61,6 +64,18 @@ impl Locked {
                 self.forget_events();
             }
             self.tick();
+        }
+    }
+
+    /// Calls the events whose deadlines have passed.
+    #[inline(never)]
+    fn call_due(&mut self) {
+        while let Some(event) = self.next_due() {
+            self.engine.count_as_called();
+            // SAFETY: an event that has a deadline is alive (invariant 2 of `base`).
+            let call = self.take_timer(unsafe { event.as_ref() });
+            self.call(event.as_ptr().cast_const().cast(), &call);
+            self.callback_returned();
         }
     }
 
@@ -103,28 +118,18 @@ impl Locked {
             event::NOT_BY_HAND => repeats.saturating_add(1),
             calls => calls as u32,
         };
-        event.ev_res.set(result);
         let kept = if event.wants(EV_PERSIST) && event.wants(EV_IO | EV_SIGNAL) {
             self.keep(event, causes, result)
         } else {
             self.release(event, result)
         };
-        if head.key.get() == 0 && !event.has(EVLIST_TIMEOUT) {
-            debug::deleted(event);
-        } else {
-            debug::added(event);
-        }
-        let call = Call::Event {
-            function: head.evcb_function.get(),
-            fd: event.ev_fd,
-            result,
-            arg: head.evcb_arg,
-            times,
-        };
-        if let Err(error) = kept {
-            warnx!("event_base_loop: a persistent event is not added again: {error}");
-        }
-        call
+        hand_out(event, result, times, kept)
+    }
+
+    /// Makes a call of a timer that has timed out.
+    fn take_timer(&mut self, timer: &event) -> Call {
+        let kept = self.release(timer, EV_TIMEOUT);
+        hand_out(timer, EV_TIMEOUT, 1, kept)
     }
 
     /// Has an event be neither registered nor active, and set its next deadline if it is persistent.
@@ -199,6 +204,28 @@ impl Locked {
     }
 }
 
+/// What an event's function is told; `kept` says whether it goes on waiting as it should.
+fn hand_out(event: &event, result: c_short, times: u32, kept: Result<(), Error>) -> Call {
+    let head = &event.ev_evcallback;
+    event.ev_res.set(result);
+    if head.key.get() == 0 && !event.has(EVLIST_TIMEOUT) {
+        debug::deleted(event);
+    } else {
+        debug::added(event);
+    }
+    let call = Call::Event {
+        function: head.evcb_function.get(),
+        fd: event.ev_fd,
+        result,
+        arg: head.evcb_arg,
+        times,
+    };
+    if let Err(error) = kept {
+        warnx!("event_base_loop: a persistent event is not added again: {error}");
+    }
+    call
+}
+
 /// Whether what has become active was set up again since (invariant 2 of `base`).
 fn is_stale(callback: *const event_callback, key: EventKey) -> bool {
     // SAFETY: what is active is alive: its owner would have deleted it first (invariant 2).
@@ -254,6 +281,7 @@ impl State {
         let deadline = from + timeout;
         let time = timeval_of(deadline);
         let due = Due { deadline, queue, time };
+        self.make_way(event, deadline);
         self.add_due(event, &due)
     }
 }

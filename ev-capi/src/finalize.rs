@@ -22,6 +22,7 @@ impl State {
         if flags.get() & EVLIST_FINALIZING != 0 {
             return Ok(());
         }
+        self.end_expiry();
         let key = self.known_callback(callback)?;
         // A kernel that refuses to forget the descriptor does not keep the event from being over.
         self.engine.finalize(key, |_| Callback::new(callback))?;

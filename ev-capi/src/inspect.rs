@@ -108,6 +108,7 @@ pub unsafe extern "C" fn event_base_priority_init(base: *mut event_base, priorit
     let Some(priorities) = u8::try_from(priorities).ok().and_then(NonZeroU8::new) else {
         return -1;
     };
+    base.end_expiry();
     // SAFETY: an event that has a deadline is alive (invariant 2 of `base`).
     let priority = |event: NonNull<event>| unsafe { event.as_ref() }.ev_evcallback.evcb_pri.get();
     if base
@@ -141,7 +142,8 @@ pub unsafe extern "C" fn event_base_get_npriorities(base: *mut event_base) -> c_
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn event_base_get_num_events(base: *mut event_base, flags: c_uint) -> c_int {
     // SAFETY: the caller promises that it is alive.
-    let base = unsafe { Locked::new(base) };
+    let mut base = unsafe { Locked::new(base) };
+    base.end_expiry();
     let counts = base.engine.counts();
     sum(flags, [counts.active, base.virtuals.len(), counts.memberships])
 }
@@ -155,6 +157,7 @@ pub unsafe extern "C" fn event_base_get_num_events(base: *mut event_base, flags:
 pub unsafe extern "C" fn event_base_get_max_events(base: *mut event_base, flags: c_uint, clear: c_int) -> c_int {
     // SAFETY: the caller promises that it is alive.
     let mut base = unsafe { Locked::new(base) };
+    base.end_expiry();
     let maxima = base.engine.maxima();
     let answer = sum(flags, [maxima.active, base.most_virtuals, maxima.memberships]);
     if clear != 0 {
@@ -203,7 +206,8 @@ pub unsafe extern "C" fn event_base_get_running_event(base: *mut event_base) -> 
 impl State {
     /// The events that are pending or active, in libevent's order as far as that is defined: those that wait for a descriptor
     /// or a signal, those that wait for a deadline only, and those that are active only.
-    fn events(&self) -> Vec<*const event> {
+    fn events(&mut self) -> Vec<*const event> {
+        self.end_expiry();
         let callbacks = self.engine.keys_by_place().filter_map(|key| self.callback_of(key));
         // SAFETY: what the engine knows is alive (invariant 2).
         let flags = |callback: *const event_callback| unsafe { &*callback }.evcb_flags.get();
@@ -302,7 +306,7 @@ pub unsafe extern "C" fn event_base_foreach_event(
         return -1;
     };
     // SAFETY: the caller promises that it is alive.
-    let locked = unsafe { Locked::new(base) };
+    let mut locked = unsafe { Locked::new(base) };
     let events = locked.events();
     for event in events {
         // SAFETY: the caller vouches for the function, and that it deletes no events.
@@ -322,7 +326,7 @@ pub unsafe extern "C" fn event_base_foreach_event(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn event_base_dump_events(base: *mut event_base, output: *mut libc::FILE) {
     // SAFETY: the caller promises that it is alive.
-    let base = unsafe { Locked::new(base) };
+    let mut base = unsafe { Locked::new(base) };
     let mut text = String::from("Inserted events:\n");
     let events = base.events();
     // SAFETY: what the engine knows is alive (invariant 2).
@@ -352,6 +356,7 @@ pub unsafe extern "C" fn event_base_dump_events(base: *mut event_base, output: *
 pub unsafe extern "C" fn event_base_active_by_fd(base: *mut event_base, fd: c_int, events: c_short) {
     // SAFETY: the caller promises that it is alive.
     let mut base = unsafe { Locked::new(base) };
+    base.end_expiry();
     let by_timeout = events & EV_TIMEOUT != 0;
     let found: Vec<*const event> = if by_timeout {
         base.timers
@@ -391,6 +396,7 @@ pub unsafe extern "C" fn event_base_active_by_fd(base: *mut event_base, fd: c_in
 pub unsafe extern "C" fn event_base_active_by_signal(base: *mut event_base, signal: c_int) {
     // SAFETY: the caller promises that it is alive.
     let mut base = unsafe { Locked::new(base) };
+    base.end_expiry();
     base.engine.activate_signal(signal);
     base.wake_if_needed();
 }

@@ -61,7 +61,7 @@ impl State {
     }
 
     #[inline(never)]
-    fn activate_unregistered(&mut self, event: &event, causes: Causes) -> Result<(), Error> {
+    pub(crate) fn activate_unregistered(&mut self, event: &event, causes: Causes) -> Result<(), Error> {
         let spec = self.spec(event);
         let key = self.introduce(&event.ev_evcallback, &spec)?;
         self.engine.activate(key, causes)
@@ -105,6 +105,7 @@ impl State {
             return self.register(event);
         };
         let due = self.due(tv);
+        self.make_way(event, due.deadline);
         if event.wants(EV_IO | EV_SIGNAL) || event.ev_evcallback.key.get() != 0 {
             return self.add_due(event, &due);
         }
@@ -133,22 +134,24 @@ impl State {
             return Err(Error::OutOfMemory);
         }
         event.ev_timeout.set(due.time);
-        self.engine.set_external_deadlines(self.timers.len());
+        self.tell_deadlines();
         Ok(())
+    }
+
+    /// Tells the engine how many deadlines there are.
+    #[inline]
+    pub(crate) fn tell_deadlines(&mut self) {
+        self.engine.set_external_deadlines(self.timers.len());
     }
 
     /// Takes an event's deadline away, if it has one.
     #[inline]
     pub(crate) fn clear_deadline(&mut self, event: &event) {
         if event.has(EVLIST_TIMEOUT) {
-            self.cancel_deadline(event);
+            self.count_if_due(event);
+            self.timers.cancel(event);
+            self.tell_deadlines();
         }
-    }
-
-    #[inline(never)]
-    fn cancel_deadline(&mut self, event: &event) {
-        self.timers.cancel(event);
-        self.engine.set_external_deadlines(self.timers.len());
     }
 
     /// Has an event wait for its descriptor or signal, if it is for one.
@@ -195,56 +198,6 @@ impl State {
         };
         Due { deadline, queue, time }
     }
-
-    /// Makes the events active whose deadlines are not after `now`, which deletes them. On failure the rest keeps its deadlines.
-    pub(crate) fn expire(&mut self, now: Time) -> Result<(), Error> {
-        while let Some(event) = self.timers.pop_due(now) {
-            // SAFETY: an event that has a deadline is alive (invariant 2 of `base`).
-            let event = unsafe { event.as_ref() };
-            if let Err(error) = self.time_out(event) {
-                self.check_priority(&event.ev_evcallback);
-                self.timers.put_back(event);
-                self.engine.set_external_deadlines(self.timers.len());
-                return Err(error);
-            }
-        }
-        // What was dropped on the way, as it was set up again, does not count either.
-        self.engine.set_external_deadlines(self.timers.len());
-        Ok(())
-    }
-
-    #[inline]
-    fn time_out(&mut self, event: &event) -> Result<(), Error> {
-        let head = &event.ev_evcallback;
-        let key = key(event);
-        if key.is_none() && !event.wants(EV_IO | EV_SIGNAL) {
-            let key = self.engine.enter_due(head.evcb_pri.get(), Callback::new(head))?;
-            head.key.set(key.to_bits());
-        } else {
-            // It does not count as both.
-            self.engine.set_external_deadlines(self.timers.len());
-            match key {
-                Some(key) => self.time_out_known(event, key),
-                None => self.activate_unregistered(event, Causes::TIMEOUT)?,
-            }
-        }
-        let flags = &head.evcb_flags;
-        flags.set(flags.get() | EVLIST_ACTIVE);
-        Ok(())
-    }
-
-    /// Whichever comes first deletes an event, its readiness or its deadline; with both in one turn it hears of both.
-    #[inline(never)]
-    fn time_out_known(&mut self, event: &event, key: EventKey) {
-        let is_active = self.engine.causes(key).is_ok_and(|causes| causes.is_some());
-        if !is_active {
-            // A backend that refuses to forget the descriptor reports it as stale later, which is harmless.
-            let _ = self.engine.delete(key);
-            set_lists(event, 0);
-        }
-        let activated = self.engine.activate(key, Causes::TIMEOUT);
-        debug_assert!(activated.is_ok(), "the key is known");
-    }
 }
 
 /// Signal events stay added until they are deleted, as persistent ones do: C's rules for what follows are not the engine's.
@@ -280,7 +233,7 @@ fn target(event: &event, features: Features) -> Target {
 }
 
 /// Has an event's flags tell where it is, but for its deadline, of which `timers` has them tell.
-fn set_lists(event: &event, lists: c_short) {
+pub(crate) fn set_lists(event: &event, lists: c_short) {
     let flags = &event.ev_evcallback.evcb_flags;
     flags.set(flags.get() & !(EVLIST_INSERTED | EVLIST_ACTIVE) | lists);
 }

@@ -45,6 +45,7 @@ mod dispatch;
 mod event;
 mod evthread;
 mod evutil;
+mod expiry;
 mod finalize;
 mod function;
 mod inspect;

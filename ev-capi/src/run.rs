@@ -7,10 +7,10 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ev_core::Time;
 use ev_core::backend::{AnyWaiter, Waiter};
 use ev_core::engine::{Held, Outcome, RunMode, Step, Stop};
 use ev_core::thread::{Admission, Gate, Woken};
-use ev_core::{Error, Time};
 use libc::timeval;
 
 use crate::abi::EV_TIMEOUT;
@@ -101,9 +101,7 @@ impl Locked {
                 self.run_watchers(Phase::Check);
             }
             if !self.timers.is_empty() {
-                let now = self.now();
-                let expired = self.expire(now);
-                self.note_expiry(expired);
+                self.begin_expiry();
             }
             self.dispatch();
             if let Some(outcome) = self.engine.end_turn() {
@@ -116,16 +114,6 @@ impl Locked {
     fn until_due(&self, wake: Time, now: Time) -> Duration {
         let wait = wake.saturating_duration_since(now);
         if self.starved { wait.max(RETRY) } else { wait }
-    }
-
-    /// Warns of timeouts that wait for memory, once for all that do together.
-    fn note_expiry(&mut self, expired: Result<(), Error>) {
-        let was_starved = mem::replace(&mut self.starved, expired.is_err());
-        if let Err(error) = expired
-            && !was_starved
-        {
-            warnx!("event_base_loop: timeouts wait for memory: {error}");
-        }
     }
 
     /// Lends the waiter, which only the thread that runs the loop uses.
@@ -233,6 +221,7 @@ pub unsafe extern "C" fn event_base_loopbreak(base: *mut event_base) -> c_int {
     // SAFETY: the caller promises that it is alive.
     let mut base = unsafe { Locked::new(base) };
     base.broken = true;
+    base.end_expiry();
     base.engine.stop(Stop::Now);
     base.wake()
 }
@@ -249,6 +238,7 @@ pub unsafe extern "C" fn event_base_loopcontinue(base: *mut event_base) -> c_int
     }
     // SAFETY: the caller promises that it is alive.
     let mut base = unsafe { Locked::new(base) };
+    base.end_expiry();
     base.engine.restart();
     base.wake()
 }
@@ -285,6 +275,7 @@ mod tests {
     use crate::abi::event;
     use crate::child::{in_child, stderr};
     use crate::event::{event_add, event_assign, event_del, event_free, event_new};
+    use crate::inspect::event_base_priority_init;
     use crate::lifecycle::{event_base_free, event_base_new};
     use crate::log::event_set_log_callback;
     use crate::mm::event_set_mem_functions;
@@ -353,6 +344,9 @@ mod tests {
             event_set_mem_functions(Some(malloc), Some(realloc), Some(free));
             event_set_log_callback(Some(warned));
             let base = event_base_new();
+            // With one priority, what is due takes no memory.
+            // SAFETY: the base was made above.
+            assert_eq!(unsafe { event_base_priority_init(base, 2) }, 0);
             for _ in 0..TIMERS {
                 // SAFETY: the base was made above.
                 let ev = unsafe { event_new(base, -1, 0, Some(fire), crate::event::event_self_cbarg()) };

@@ -90,6 +90,11 @@ impl Timer {
     }
 
     #[inline]
+    pub(crate) fn is_due(&self, now: Time) -> bool {
+        self.deadline.get() <= now
+    }
+
+    #[inline]
     fn set_key(&self, key: Key) {
         self.deadline.set(key.deadline);
         self.sequence.set(key.sequence);
@@ -232,14 +237,26 @@ impl Timers {
 
     #[inline]
     fn take_out(&mut self, event: &event) {
-        let number = match event.timer_in.get() {
-            Place::Heap => return self.heap.remove(event),
-            Place::Queue(number) => number,
-            Place::Late(number) => {
-                self.heap.release();
-                number
-            }
-        };
+        if let Place::Queue(number) = event.timer_in.get() {
+            self.take_out_of_queue(event, number);
+        } else {
+            self.take_out_of_heap(event);
+        }
+    }
+
+    /// Takes an event out that is in the heap, or is to get there.
+    #[inline(never)]
+    fn take_out_of_heap(&mut self, event: &event) {
+        if let Place::Late(number) = event.timer_in.get() {
+            self.heap.release();
+            self.take_out_of_queue(event, number);
+        } else {
+            self.heap.remove(event);
+        }
+    }
+
+    #[inline]
+    fn take_out_of_queue(&mut self, event: &event, number: u16) {
         let Some(was_first) = self.queues[usize::from(number)].remove(event) else {
             return;
         };
@@ -250,8 +267,7 @@ impl Timers {
     }
 
     /// Drops what does not belong to the front of a queue that was not empty, and notes what comes first then.
-    #[expect(clippy::inline_always, reason = "a sixth of an expiry would be the call")]
-    #[inline(always)]
+    #[inline(never)]
     fn update_head(&mut self, number: u16) {
         let mut first = self.queues[usize::from(number)].cut_front(&mut self.queued);
         if first.is_some_and(|first| place_of(first) != Place::Queue(number)) {

@@ -134,6 +134,14 @@ impl<B: Backend, P> Engine<B, P> {
         Ok(wake.map(|wake| wake.saturating_duration_since(now)))
     }
 
+    /// Whether all that becomes active in this turn is called in the order in which it does, as far as is known now: there is
+    /// one priority, no limit, no request to stop, and nothing that is active already. For drivers that have events of their
+    /// own to call, and then need not make them active.
+    #[inline]
+    pub fn calls_in_order(&self) -> bool {
+        self.priorities() == 1 && self.run.special.is_empty() && !self.has_active()
+    }
+
     /// Makes the events active whose deadlines are not after `now`, and sets the next deadline of periodic ones.
     pub fn expire(&mut self, now: Time) {
         self.now = Some(now);
