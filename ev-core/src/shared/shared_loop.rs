@@ -6,7 +6,7 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ev_backend::{AnyBackend, Backend, Waiter};
+use ev_backend::{AnyBackend, Backend};
 use ev_thread::{Monitor, MonitorGuard};
 use ev_timer::Time;
 
@@ -214,18 +214,9 @@ impl<B: Backend> Running<'_, B> {
                 Step::Leave(outcome) => return Ok(outcome),
                 Step::Wait(timeout) => {
                     let (now, timeout) = self.prepare(now, timeout, waiter, messages)?;
+                    let until = || timeout.map(|timeout| now + timeout);
                     self.state.asleep = true;
-                    let inbox = &self.handle.shared.inbox;
-                    let waited = self.state.unlocked(|| {
-                        // Who only looks need not be woken.
-                        if timeout == Some(Duration::ZERO) {
-                            return waiter.wait(timeout);
-                        }
-                        let until = timeout.map(|timeout| now + timeout);
-                        let waited = waiter.wait(inbox.begin_sleep(until, timeout));
-                        inbox.end_sleep();
-                        waited
-                    });
+                    let waited = self.state.unlocked(|| messages.wait(waiter, until, timeout));
                     self.state.asleep = false;
                     waited?;
                 }
