@@ -10,16 +10,28 @@ use ev_backend::{AnyBackend, Backend, Waiter};
 use ev_thread::{Admission, Mailbox, Waker, Woken};
 use ev_timer::Time;
 
+use crate::activator::{Post, Ring};
 use crate::engine::{Engine, Stop};
-use crate::{Activator, Context, Error, EventKey, Reactor, Rejected};
+use crate::{Activator, Causes, Context, Error, EventKey, Reactor, Rejected};
 
 /// What other threads ask of a loop.
 pub(crate) enum Message<C, P> {
     /// To be called in the loop.
     Call(C),
     Stop(Stop),
+    /// To be answered: an event is to be active.
+    Ring(Ring),
     /// A removed event's callback: the loop's thread is to drop it.
     Drop(P),
+}
+
+impl<B: Backend, E> Engine<B, E> {
+    /// Makes active what another thread has rung for.
+    pub(crate) fn activate_rung(&mut self, ring: Ring) {
+        self.count_as_called();
+        // Stale if it was removed meanwhile.
+        let _ = self.activate(ring.answer(), Causes::empty());
+    }
 }
 
 /// The letter box of a loop, shared by the loop and its handles.
@@ -52,7 +64,7 @@ impl<C, P> Inbox<C, P> {
                 error: Error::Gone,
                 value,
             },
-            Message::Stop(_) | Message::Drop(_) => unreachable!("what comes back is what was sent"),
+            Message::Stop(_) | Message::Ring(_) | Message::Drop(_) => unreachable!("what comes back is what was sent"),
         })
     }
 
@@ -219,6 +231,12 @@ impl<S, B: Backend> Remote<S, B> {
     }
 }
 
+impl<S, B: Backend> Post for Remote<S, B> {
+    fn post_activation(&self, ring: Ring) -> Result<(), Error> {
+        self.inbox.send(Message::Ring(ring)).map_err(|_| Error::Gone)
+    }
+}
+
 impl<S, B: Backend> Clone for Remote<S, B> {
     fn clone(&self) -> Self {
         Self {
@@ -264,6 +282,7 @@ impl<S, B: Backend> Reactor<S, B> {
                     closure(&mut Context { state, reactor: self });
                 }
                 Message::Stop(stop) => self.engine.stop(stop),
+                Message::Ring(ring) => self.engine.activate_rung(ring),
                 Message::Drop(never) => match never {},
             }
         }

@@ -229,7 +229,9 @@ impl<B: Backend> Running<'_, B> {
                 let now = self.handle.shared.read_clock();
                 self.engine().expire(now);
             }
-            self.run_messages(messages);
+            if !messages.is_empty() {
+                self.run_messages(messages);
+            }
             self.dispatch();
             if let Some(outcome) = self.engine().end_turn() {
                 return Ok(outcome);
@@ -260,11 +262,9 @@ impl<B: Backend> Running<'_, B> {
         self.engine().tick(now);
     }
 
-    /// Does what other threads have asked for until now.
+    /// Does what other threads have asked for until now. Not in line, as most turns have nothing of it.
+    #[inline(never)]
     fn run_messages(&mut self, messages: &mut SharedMessages<B>) {
-        if messages.is_empty() {
-            return;
-        }
         messages.take_batch();
         while self.engine().stopping() != Some(Stop::Now)
             && let Some(message) = messages.next()
@@ -276,6 +276,7 @@ impl<B: Backend> Running<'_, B> {
                     self.state.unlocked(|| closure(&mut SharedContext::new(handle)));
                 }
                 Message::Stop(stop) => self.engine().stop(stop),
+                Message::Ring(ring) => self.engine().activate_rung(ring),
                 Message::Drop(callback) => self.state.unlocked(|| drop(callback)),
             }
         }
