@@ -1,7 +1,6 @@
 //! Running the loop, and making it stop.
 
 use std::ffi::{c_int, c_short, c_void};
-use std::hint::spin_loop;
 use std::io;
 use std::mem;
 use std::sync::Arc;
@@ -10,7 +9,7 @@ use std::time::Duration;
 use ev_core::Time;
 use ev_core::backend::{AnyWaiter, Waiter};
 use ev_core::engine::{Held, Outcome, RunMode, Step, Stop};
-use ev_core::thread::{Admission, Gate, Woken};
+use ev_core::thread::{Admission, Woken};
 use libc::timeval;
 
 use crate::abi::EV_TIMEOUT;
@@ -154,7 +153,7 @@ impl Locked {
             // SAFETY: a base keeps its waker until it is freed, which nobody does while its loop runs.
             let gate = unsafe { &*waker }.gate();
             if lingers {
-                linger(gate);
+                gate.linger();
             }
             let admission = gate.begin_wait(until);
             let waited = wait(if admission == Admission::Sleep {
@@ -171,22 +170,8 @@ impl Locked {
     }
 }
 
-/// Who has just notified the loop may be about to do so again, as soon as it sees what its event has done: to stay awake for
-/// that long, less than a microsecond, is cheaper for both than to sleep and to be woken.
-fn linger(gate: &Gate) {
-    for _ in 0..LOOKS {
-        if gate.is_notified() {
-            return;
-        }
-        spin_loop();
-    }
-}
-
 /// How long the loop waits for memory before it tries again.
 const RETRY: Duration = Duration::from_millis(1);
-
-/// How often the loop looks before it sleeps. A pause between two looks takes some 10 to 50 nanoseconds.
-const LOOKS: u32 = 20;
 
 /// Ends the loop after that time, or now: what is active at the same priority is still called. Before the loop runs, it
 /// ends the loop in its first turn.

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ev_backend::Backend;
 use ev_thread::Bell;
 
-use crate::{Causes, Error, EventKey, LoopHandle, Remote};
+use crate::{Error, EventKey};
 
-/// Makes one event active, from any thread; made by [`Remote::activator`] and [`LoopHandle::activator`]. `H` is the handle
-/// that it goes through, of the one kind or the other.
+/// Makes one event active, from any thread; made by [`Remote::activator`](crate::Remote::activator) and
+/// [`LoopHandle::activator`](crate::LoopHandle::activator). `H` is the handle that it goes through, of the one kind or the
+/// other.
 ///
 /// Activations that come before the loop gets to the first of them are one: the event is called once for all of them, and
 /// each but the first costs an atomic operation, a few nanoseconds. So use it where it counts that something happened and
@@ -58,11 +58,21 @@ pub struct Activator<H> {
 
 /// A ring that is on its way to the loop. Dropping it answers the bell, also where the message is lost with the loop.
 #[derive(Debug)]
-pub struct Ring(Arc<Bell>);
+pub struct Ring {
+    bell: Arc<Bell>,
+    key: EventKey,
+}
+
+impl Ring {
+    /// Answers the bell. The event is then to be made active.
+    pub(crate) fn answer(self) -> EventKey {
+        self.key
+    }
+}
 
 impl Drop for Ring {
     fn drop(&mut self) {
-        self.0.answer();
+        self.bell.answer();
     }
 }
 
@@ -86,7 +96,10 @@ impl<H: Post> Activator<H> {
         if !self.bell.ring() {
             return Ok(());
         }
-        self.handle.post_activation(self.key, Ring(Arc::clone(&self.bell)))
+        self.handle.post_activation(Ring {
+            bell: Arc::clone(&self.bell),
+            key: self.key,
+        })
     }
 
     /// The event.
@@ -98,30 +111,8 @@ impl<H: Post> Activator<H> {
 /// A handle of a loop that can be told to answer a bell and to make an event active. Public for the bound alone: the module is
 /// private, so that nobody else implements it.
 pub trait Post {
-    /// Has the loop drop `ring` and then activate the event.
-    fn post_activation(&self, key: EventKey, ring: Ring) -> Result<(), Error>;
-}
-
-impl<S, B: Backend> Post for Remote<S, B> {
-    fn post_activation(&self, key: EventKey, ring: Ring) -> Result<(), Error> {
-        let posted = self.post(move |cx| {
-            drop(ring);
-            // Stale if it was removed meanwhile.
-            let _ = cx.activate(key, Causes::empty());
-        });
-        posted.map_err(|rejected| rejected.error)
-    }
-}
-
-impl<B: Backend> Post for LoopHandle<B> {
-    fn post_activation(&self, key: EventKey, ring: Ring) -> Result<(), Error> {
-        let posted = self.post(move |cx| {
-            drop(ring);
-            // As for a single thread's loop.
-            let _ = cx.activate(key, Causes::empty());
-        });
-        posted.map_err(|rejected| rejected.error)
-    }
+    /// Has the loop answer `ring` and then activate the event.
+    fn post_activation(&self, ring: Ring) -> Result<(), Error>;
 }
 
 impl<H> fmt::Debug for Activator<H> {
@@ -138,7 +129,7 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::{EventLoop, RunMode, SharedLoop, User};
+    use crate::{Causes, EventLoop, Remote, RunMode, SharedLoop, User};
 
     /// A loop with an event that counts its calls.
     fn counting() -> (EventLoop<u32>, EventKey, Activator<Remote<u32>>) {

@@ -150,15 +150,9 @@ impl<S, B: Backend> EventLoop<S, B> {
 
     #[cfg(feature = "threads")]
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
-        match &self.reactor.messages {
-            // Who only looks need not be woken.
-            Some(messages) if timeout != Some(Duration::ZERO) => {
-                let timeout = messages.inbox.begin_sleep(None, timeout);
-                let waited = self.waiter.wait(timeout);
-                messages.inbox.end_sleep();
-                waited
-            }
-            _ => self.waiter.wait(timeout),
+        match &mut self.reactor.messages {
+            Some(messages) => messages.wait(&mut self.waiter, || None, timeout),
+            None => self.waiter.wait(timeout),
         }
     }
 

@@ -2,23 +2,36 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ev_backend::{AnyBackend, Backend};
-use ev_thread::{Admission, Mailbox, Waker};
+use ev_backend::{AnyBackend, Backend, Waiter};
+use ev_thread::{Admission, Mailbox, Waker, Woken};
 use ev_timer::Time;
 
+use crate::activator::{Post, Ring};
 use crate::engine::{Engine, Stop};
-use crate::{Activator, Context, Error, EventKey, Reactor, Rejected};
+use crate::{Activator, Causes, Context, Error, EventKey, Reactor, Rejected};
 
 /// What other threads ask of a loop.
 pub(crate) enum Message<C, P> {
     /// To be called in the loop.
     Call(C),
     Stop(Stop),
+    /// To be answered: an event is to be active.
+    Ring(Ring),
     /// A removed event's callback: the loop's thread is to drop it.
     Drop(P),
+}
+
+impl<B: Backend, E> Engine<B, E> {
+    /// Makes active what another thread has rung for.
+    pub(crate) fn activate_rung(&mut self, ring: Ring) {
+        self.count_as_called();
+        // Stale if it was removed meanwhile.
+        let _ = self.activate(ring.answer(), Causes::empty());
+    }
 }
 
 /// The letter box of a loop, shared by the loop and its handles.
@@ -51,7 +64,7 @@ impl<C, P> Inbox<C, P> {
                 error: Error::Gone,
                 value,
             },
-            Message::Stop(_) | Message::Drop(_) => unreachable!("what comes back is what was sent"),
+            Message::Stop(_) | Message::Ring(_) | Message::Drop(_) => unreachable!("what comes back is what was sent"),
         })
     }
 
@@ -70,21 +83,6 @@ impl<C, P> Inbox<C, P> {
     pub(crate) fn close(&self) -> Vec<Message<C, P>> {
         self.mailbox.close()
     }
-
-    /// To be called before the wait, so that a message ends it. Answers how long it may last: not at all if there is a
-    /// message already.
-    pub(crate) fn begin_sleep(&self, until: Option<Time>, timeout: Option<Duration>) -> Option<Duration> {
-        match self.waker.gate().begin_wait(until.map(Time::as_nanos)) {
-            Admission::Sleep => timeout,
-            Admission::Notified => Some(Duration::ZERO),
-        }
-    }
-
-    /// To be called after the wait.
-    pub(crate) fn end_sleep(&self) {
-        // Whether notified or not, the mailbox is looked at next.
-        let _ = self.waker.gate().end_wait();
-    }
 }
 
 /// The loop's side of its inbox.
@@ -92,6 +90,8 @@ pub(crate) struct Messages<C, P> {
     pub(crate) inbox: Arc<Inbox<C, P>>,
     /// What was taken out and is not done yet, the next one last.
     batch: Vec<Message<C, P>>,
+    /// How the last sleep ended.
+    woken: Woken,
 }
 
 impl<C, P> Messages<C, P> {
@@ -99,11 +99,39 @@ impl<C, P> Messages<C, P> {
         Self {
             inbox,
             batch: Vec::new(),
+            woken: Woken::Unnotified,
         }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.batch.is_empty() && self.inbox.mailbox.is_empty()
+    }
+
+    /// Waits for readiness, in a way that messages end. `until` answers when the wait ends by itself, for those who wake
+    /// the loop only if it would sleep too long.
+    #[inline]
+    pub(crate) fn wait<W: Waiter>(
+        &mut self,
+        waiter: &mut W,
+        until: impl FnOnce() -> Option<Time>,
+        timeout: Option<Duration>,
+    ) -> io::Result<usize> {
+        // Who only looks need not be woken.
+        if timeout == Some(Duration::ZERO) {
+            return waiter.wait(timeout);
+        }
+        let gate = self.inbox.waker.gate();
+        if self.woken == Woken::Notified {
+            gate.linger();
+        }
+        let timeout = match gate.begin_wait(until().map(Time::as_nanos)) {
+            Admission::Sleep => timeout,
+            Admission::Notified => Some(Duration::ZERO),
+        };
+        let waited = waiter.wait(timeout);
+        // Whether notified or not, the mailbox is looked at next.
+        self.woken = gate.end_wait();
+        waited
     }
 
     /// Takes out what was left until now, for [`next`](Self::next) to hand out. What comes meanwhile is for the next turn,
@@ -203,6 +231,12 @@ impl<S, B: Backend> Remote<S, B> {
     }
 }
 
+impl<S, B: Backend> Post for Remote<S, B> {
+    fn post_activation(&self, ring: Ring) -> Result<(), Error> {
+        self.inbox.send(Message::Ring(ring)).map_err(|_| Error::Gone)
+    }
+}
+
 impl<S, B: Backend> Clone for Remote<S, B> {
     fn clone(&self) -> Self {
         Self {
@@ -248,6 +282,7 @@ impl<S, B: Backend> Reactor<S, B> {
                     closure(&mut Context { state, reactor: self });
                 }
                 Message::Stop(stop) => self.engine.stop(stop),
+                Message::Ring(ring) => self.engine.activate_rung(ring),
                 Message::Drop(never) => match never {},
             }
         }

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use ev_core::{Causes, Interest, Io, Timer, User};
+use ev_core::{Causes, EventLoop, Interest, Io, RunMode, SharedLoop, Timer, User};
 
 mod loops;
 
@@ -18,21 +18,28 @@ fn assert_no_allocations(set_up: fn(&mut Loop) -> Vec<UnixStream>) {
     for name in ["epoll", "poll"] {
         for (driver, mut lp) in both(name) {
             let _peers = set_up(&mut lp);
-            // Vectors grow to the size that they keep.
-            for _ in 0..100 {
+            assert_none_in(&format!("{name} {driver}"), || {
                 lp.pass();
-            }
-            let before = CALLS.get();
-            let counted = allocation_counter::measure(|| {
-                for _ in 0..TURNS {
-                    lp.pass();
-                }
             });
-            let calls = CALLS.get() - before;
-            assert!(calls >= TURNS, "{name} {driver}: {calls} calls in {TURNS} turns");
-            assert_eq!(counted.count_total, 0, "{name} {driver}: {TURNS} turns");
         }
     }
+}
+
+/// Asserts that the turns that `pass` has call something and allocate nothing.
+fn assert_none_in(lp: &str, mut pass: impl FnMut()) {
+    // Vectors grow to the size that they keep.
+    for _ in 0..100 {
+        pass();
+    }
+    let before = CALLS.get();
+    let counted = allocation_counter::measure(|| {
+        for _ in 0..TURNS {
+            pass();
+        }
+    });
+    let calls = CALLS.get() - before;
+    assert!(calls >= TURNS, "{lp}: {calls} calls in {TURNS} turns");
+    assert_eq!(counted.count_total, 0, "{lp}: {TURNS} turns");
 }
 
 thread_local! {
@@ -145,5 +152,24 @@ fn activation_by_hand() {
                 }
             });
         vec![]
+    });
+}
+
+#[test]
+fn activation_by_an_activator() {
+    let mut lp = EventLoop::<()>::new().unwrap();
+    let key = lp.insert(User::new(), |_, (), _| called()).unwrap();
+    let activator = lp.remote().unwrap().activator(key);
+    assert_none_in("local", || {
+        activator.activate().unwrap();
+        lp.run_with(RunMode::NON_BLOCKING, &mut ()).unwrap();
+    });
+
+    let mut lp = SharedLoop::new().unwrap();
+    let key = lp.handle().insert(User::new(), |_, (), _| called()).unwrap();
+    let activator = lp.handle().activator(key);
+    assert_none_in("shared", || {
+        activator.activate().unwrap();
+        lp.run_with(RunMode::NON_BLOCKING).unwrap();
     });
 }

@@ -3,6 +3,7 @@
 
 #[cfg(not(loom))]
 mod real {
+    pub(crate) use std::hint::spin_loop;
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};

@@ -25,6 +25,7 @@
 //! - acquires: `what_was_left_is_visible_when_the_loop_is_told`
 //! - tells of a notification: `a_notification_before_the_run_is_kept`
 //! - and of nothing else: `a_loop_that_was_told_sleeps_again`
+//! - `linger` leaves the notification where it is: `a_loop_that_lingers_hears_of_what_comes_meanwhile`
 //! - `notify` marks a loop that is awake: `a_notification_before_the_run_is_kept`
 //! - and one that sleeps: `two_posters_are_both_heard_and_a_sleep_costs_one_write`
 //! - in one operation: `a_notification_is_never_lost`
@@ -98,7 +99,7 @@
 //!
 //! No order of events goes wrong without these: the look at `is_empty` in `take_all`, which saves a lock; that at
 //! `awaited` in `end_turn`, which saves a notification; that the mark of a sleep is taken away afterwards, which saves the
-//! atomic operation of waking a loop that is awake. And it makes no difference whether a handle wakes the loop before or
+//! atomic operation of waking a loop that is awake; and `linger`, which saves the write. And it makes no difference whether a handle wakes the loop before or
 //! after it unlocks, if it looked at the mark before; nor in which order a loop that is dropped says so and closes its
 //! mailbox. The count of turns is there for conditions that end a wait for no reason, as the first wait in a model does;
 //! and for who waits while others come to wait for the next turn.

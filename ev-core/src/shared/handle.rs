@@ -11,6 +11,7 @@ use ev_backend::{AnyBackend, Backend, Features, Interest};
 use ev_timer::{SameDuration, Time};
 
 use super::{Shared, SharedCallback, State, waits};
+use crate::activator::{Post, Ring};
 use crate::engine::{Deadline, Engine, KeepAlive, Removed, Stop};
 use crate::event::{Describe, Described};
 use crate::remote::Message;
@@ -465,6 +466,12 @@ impl<B: Backend> LoopHandle<B> {
     #[doc(alias = "event_base_add_virtual_")]
     pub fn keep_alive(&self) -> Result<KeepAlive, Error> {
         self.read(|engine| Ok(engine.keep_alive()))
+    }
+}
+
+impl<B: Backend> Post for LoopHandle<B> {
+    fn post_activation(&self, ring: Ring) -> Result<(), Error> {
+        self.shared.inbox.send(Message::Ring(ring)).map_err(|_| Error::Gone)
     }
 }
 

@@ -6,7 +6,7 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ev_backend::{AnyBackend, Backend, Waiter};
+use ev_backend::{AnyBackend, Backend};
 use ev_thread::{Monitor, MonitorGuard};
 use ev_timer::Time;
 
@@ -214,18 +214,9 @@ impl<B: Backend> Running<'_, B> {
                 Step::Leave(outcome) => return Ok(outcome),
                 Step::Wait(timeout) => {
                     let (now, timeout) = self.prepare(now, timeout, waiter, messages)?;
+                    let until = || timeout.map(|timeout| now + timeout);
                     self.state.asleep = true;
-                    let inbox = &self.handle.shared.inbox;
-                    let waited = self.state.unlocked(|| {
-                        // Who only looks need not be woken.
-                        if timeout == Some(Duration::ZERO) {
-                            return waiter.wait(timeout);
-                        }
-                        let until = timeout.map(|timeout| now + timeout);
-                        let waited = waiter.wait(inbox.begin_sleep(until, timeout));
-                        inbox.end_sleep();
-                        waited
-                    });
+                    let waited = self.state.unlocked(|| messages.wait(waiter, until, timeout));
                     self.state.asleep = false;
                     waited?;
                 }
@@ -238,7 +229,9 @@ impl<B: Backend> Running<'_, B> {
                 let now = self.handle.shared.read_clock();
                 self.engine().expire(now);
             }
-            self.run_messages(messages);
+            if !messages.is_empty() {
+                self.run_messages(messages);
+            }
             self.dispatch();
             if let Some(outcome) = self.engine().end_turn() {
                 return Ok(outcome);
@@ -269,11 +262,9 @@ impl<B: Backend> Running<'_, B> {
         self.engine().tick(now);
     }
 
-    /// Does what other threads have asked for until now.
+    /// Does what other threads have asked for until now. Not in line, as most turns have nothing of it.
+    #[inline(never)]
     fn run_messages(&mut self, messages: &mut SharedMessages<B>) {
-        if messages.is_empty() {
-            return;
-        }
         messages.take_batch();
         while self.engine().stopping() != Some(Stop::Now)
             && let Some(message) = messages.next()
@@ -285,6 +276,7 @@ impl<B: Backend> Running<'_, B> {
                     self.state.unlocked(|| closure(&mut SharedContext::new(handle)));
                 }
                 Message::Stop(stop) => self.engine().stop(stop),
+                Message::Ring(ring) => self.engine().activate_rung(ring),
                 Message::Drop(callback) => self.state.unlocked(|| drop(callback)),
             }
         }

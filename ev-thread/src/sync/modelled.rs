@@ -2,6 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
+pub(crate) use loom::hint::spin_loop;
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 const HELD: &str = "the guard holds the lock except inside `unlocked` and `wait`";

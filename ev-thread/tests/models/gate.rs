@@ -136,6 +136,24 @@ fn two_posters_are_both_heard_and_a_sleep_costs_one_write() {
 }
 
 #[test]
+fn a_loop_that_lingers_hears_of_what_comes_meanwhile() {
+    up_to_three_preemptions(|| {
+        let shared = Loop::new();
+        let posters = [post(&shared, 0), post(&shared, 1)];
+        let mut waits = 0;
+        while shared.work.iter().any(|work| work.load(Ordering::Relaxed) == FOREVER) {
+            shared.gate.linger();
+            let _ = shared.wait();
+            waits += 1;
+        }
+        for poster in posters {
+            poster.join().unwrap();
+        }
+        assert!(shared.writes.load(Ordering::Relaxed) <= waits);
+    });
+}
+
+#[test]
 fn a_wait_that_ends_otherwise_loses_nothing() {
     model(|| {
         let shared = Loop::new();
