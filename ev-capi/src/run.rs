@@ -252,9 +252,10 @@ pub unsafe extern "C" fn event_base_got_break(base: *mut event_base) -> c_int {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::ffi::c_char;
     use std::ptr;
-    use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::Relaxed};
+    use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::Relaxed};
 
     use super::*;
     use crate::abi::event;
@@ -270,8 +271,12 @@ mod tests {
         tv_usec: 1000,
     };
 
+    thread_local! {
+        /// For this thread: the test harness has others.
+        static LACKS_MEMORY: Cell<bool> = const { Cell::new(false) };
+    }
+
     static FIRED: AtomicUsize = AtomicUsize::new(0);
-    static LACKS_MEMORY: AtomicBool = AtomicBool::new(false);
     static WARNINGS: AtomicUsize = AtomicUsize::new(0);
     static LAST: AtomicPtr<event> = AtomicPtr::new(ptr::null_mut());
 
@@ -286,7 +291,7 @@ mod tests {
     }
 
     unsafe extern "C" fn realloc(memory: *mut c_void, size: usize) -> *mut c_void {
-        if LACKS_MEMORY.load(Relaxed) {
+        if LACKS_MEMORY.get() {
             return ptr::null_mut();
         }
         // SAFETY: as the caller promises.
@@ -339,12 +344,12 @@ mod tests {
                 // SAFETY: the event was made above.
                 assert_eq!(unsafe { event_add(ev, &raw const MILLISECOND) }, 0);
             }
-            LACKS_MEMORY.store(true, Relaxed);
+            LACKS_MEMORY.set(true);
             while WARNINGS.load(Relaxed) == 0 {
                 // SAFETY: the base was made above.
                 assert_eq!(unsafe { event_base_loop(base, NON_BLOCKING) }, 0);
             }
-            LACKS_MEMORY.store(false, Relaxed);
+            LACKS_MEMORY.set(false);
             // SAFETY: the base was made above.
             assert_eq!(unsafe { event_base_dispatch(base) }, 1);
             assert_eq!((FIRED.load(Relaxed), WARNINGS.load(Relaxed)), (TIMERS - 1, 1));
