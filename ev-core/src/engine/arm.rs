@@ -8,7 +8,7 @@ use ev_timer::Time;
 
 use super::kernel::push;
 use super::slots::{Flags, try_grow};
-use super::{Arming, Deadline, Engine, Removed, Spec, Target};
+use super::{Arming, Deadline, Engine, NOWHERE, Removed, Spec, Target};
 use crate::event::Persistence;
 use crate::{Causes, Error, EventKey};
 
@@ -206,6 +206,9 @@ impl<B: Backend, P> Engine<B, P> {
         let (flags, fd) = (slot.flags, slot.target);
         if flags.contains(Flags::OWNED) {
             let _ = self.tell(fd);
+        }
+        if self.home == index {
+            self.home = NOWHERE;
         }
         disarmed
     }

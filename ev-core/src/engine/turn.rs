@@ -15,7 +15,7 @@ use super::limits::Allowance;
 use super::run::{Held, NONE, Outcome, Repeat, RunMode, Special, Step, Stop, Taken, Turn};
 use super::slots::Flags;
 use super::transient::WAITS_FOR_NOTHING;
-use super::{Engine, Removed};
+use super::{Engine, NOWHERE, Removed};
 use crate::{Causes, EventKey, Fired};
 
 impl<B: Backend, P> Engine<B, P> {
@@ -267,10 +267,18 @@ impl<B: Backend, P> Engine<B, P> {
     pub(super) fn call(&mut self, key: EventKey, causes: Causes, payload: P) -> Taken<P> {
         self.run.turn.called = true;
         self.running = Some(key);
+        self.home = key.index();
         Taken {
             fired: Fired::new(key, causes),
             payload,
         }
+    }
+
+    /// The event that has just been handed out is no more: what runs is nobody's callback.
+    #[inline]
+    pub(super) fn disown_call(&mut self) {
+        self.running = None;
+        self.home = NOWHERE;
     }
 
     /// An activation other than by deadline starts the period anew.
@@ -309,11 +317,12 @@ impl<B: Backend, P> Engine<B, P> {
     /// driver drops it, outside its lock.
     #[inline]
     pub fn finish(&mut self, key: EventKey, payload: P) -> Option<P> {
+        debug_assert!(self.running.is_none_or(|running| running == key), "this event runs");
         self.running = None;
-        let Some(index) = self.slots.index_of(key) else {
+        let Some(place) = self.slots.payload_at(self.home) else {
             return Some(payload);
         };
-        *self.slots.payload(index) = Some(payload);
+        *place = Some(payload);
         None
     }
 
