@@ -234,8 +234,19 @@ impl<B: Backend, P> Engine<B, P> {
         if flags == WAITS_FOR_NOTHING {
             return self.take_transient(index, causes);
         }
-        let leaves = Self::leaves_when_called(flags);
         self.prepare_call(index, flags, causes);
+        if flags.intersects(Flags::SIGNAL | Flags::FINALIZING | Flags::TRANSIENT) {
+            return self.take_unusual(index, flags, causes);
+        }
+        let payload = self.slots.payload(index).take()?;
+        let key = self.slots.key(index);
+        Some(self.call(key, causes, payload))
+    }
+
+    /// Takes an event that is called several times, or that ends by being called.
+    #[inline(never)]
+    fn take_unusual(&mut self, index: u32, flags: Flags, causes: Causes) -> Option<Taken<P>> {
+        let leaves = Self::leaves_when_called(flags);
         if causes.contains(Causes::SIGNAL) && !leaves {
             self.begin_repeat(index);
         }
