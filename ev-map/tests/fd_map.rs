@@ -357,7 +357,10 @@ fn the_last_removal_is_taken_back() {
     tell(&mut map, 4, 1, level(READ));
     assert!(!map.take_back_removal(3, 0, level(READ)), "it was not removed");
     assert!(map.remove_only(3, 0));
-    assert!(!map.take_back_removal(3, 0, level(WRITE)), "the kernel was told something else");
+    assert!(
+        !map.take_back_removal(3, 0, level(WRITE)),
+        "the kernel was told something else"
+    );
     assert!(!map.take_back_removal(3, 1, level(READ)), "another event");
     assert!(!map.take_back_removal(4, 1, level(READ)), "another descriptor");
     assert!(map.take_back_removal(3, 0, level(READ)));
