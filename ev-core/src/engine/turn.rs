@@ -264,9 +264,9 @@ impl<B: Backend, P> Engine<B, P> {
     /// What becomes of an event before it is called: a one-shot event is deleted, a periodic one gets its next deadline.
     fn prepare_call(&mut self, index: u32, flags: Flags, causes: Causes) {
         if !flags.contains(Flags::PERSISTENT) {
-            self.timers.cancel(index);
             // As in `expire`: a refusal is harmless.
             let _ = self.unregister(index);
+            self.timers.cancel(index);
         } else if flags.contains(Flags::EXPIRED) {
             self.slots.get_mut(index).flags.remove(Flags::EXPIRED);
         } else if is_periodic(flags) {
@@ -324,17 +324,28 @@ impl<B: Backend, P> Engine<B, P> {
         self.note_deadlines();
     }
 
-    /// Ends what [`next_active`](Self::next_active) began. Returns the payload if the event was removed meanwhile: the
-    /// driver drops it, outside its lock.
+    /// Ends what [`next_active`](Self::next_active) began. Returns the payload if the event was removed meanwhile, or the one
+    /// that it was [given](Self::fill) meanwhile: the driver drops it, outside its lock.
     #[inline]
     pub fn finish(&mut self, key: EventKey, payload: P) -> Option<P> {
         debug_assert!(self.running.is_none_or(|running| running == key), "this event runs");
         self.running = None;
-        let Some(place) = self.slots.payload_at(self.home) else {
-            return Some(payload);
-        };
-        *place = Some(payload);
-        None
+        match self.slots.payload_at(self.home) {
+            Some(place @ None) => {
+                *place = Some(payload);
+                None
+            }
+            _ => self.replace_payload(payload),
+        }
+    }
+
+    /// Puts a payload back in place of one that the event was given meanwhile, if the event exists. Returns the one that is left.
+    #[inline(never)]
+    fn replace_payload(&mut self, payload: P) -> Option<P> {
+        match self.slots.payload_at(self.home) {
+            Some(place) => place.replace(payload),
+            None => Some(payload),
+        }
     }
 
     /// Takes over the further deliveries of the signal event that [`next_active`](Self::next_active) has just handed out:
