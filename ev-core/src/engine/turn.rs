@@ -244,7 +244,7 @@ impl<B: Backend, P> Engine<B, P> {
     }
 
     /// Takes an event that is called several times, or that ends by being called.
-    #[inline(never)]
+    #[inline]
     fn take_unusual(&mut self, index: u32, flags: Flags, causes: Causes) -> Option<Taken<P>> {
         let leaves = Self::leaves_when_called(flags);
         if causes.contains(Causes::SIGNAL) && !leaves {
@@ -335,17 +335,15 @@ impl<B: Backend, P> Engine<B, P> {
                 *place = Some(payload);
                 None
             }
-            _ => self.replace_payload(payload),
+            Some(_) => self.finish_filled(payload),
+            None => Some(payload),
         }
     }
 
-    /// Puts a payload back in place of one that the event was given meanwhile, if the event exists. Returns the one that is left.
+    /// As [`finish`](Self::finish), an event that was given another payload meanwhile.
     #[inline(never)]
-    fn replace_payload(&mut self, payload: P) -> Option<P> {
-        match self.slots.payload_at(self.home) {
-            Some(place) => place.replace(payload),
-            None => Some(payload),
-        }
+    fn finish_filled(&mut self, payload: P) -> Option<P> {
+        self.slots.payload(self.home).replace(payload)
     }
 
     /// Takes over the further deliveries of the signal event that [`next_active`](Self::next_active) has just handed out:
