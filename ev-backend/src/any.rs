@@ -136,12 +136,13 @@ macro_rules! backends {
             #[cfg(all(feature = "epoll", any(target_os = "linux", target_os = "android")))]
             #[inline]
             fn for_each(&mut self, mut each: impl FnMut(Tag, Readiness)) {
-                let (mut array, mut others) = match self {
-                    Self::Epoll(waiter) => (Some(waiter.take_reports()), None),
-                    others => (None, Some(others)),
+                let (array, mut others) = match self {
+                    Self::Epoll(waiter) => (waiter.take_events(), None),
+                    others => (&[][..], Some(others)),
                 };
-                let next = || match &mut array {
-                    Some(reports) => reports.next(),
+                let mut array = array.iter();
+                let next = || match array.next() {
+                    Some(event) => Some(crate::epoll::report(event)),
                     None => others.as_mut()?.next_report(),
                 };
                 std::iter::from_fn(next).for_each(|(tag, readiness)| each(tag, readiness));

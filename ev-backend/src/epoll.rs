@@ -301,18 +301,18 @@ impl Waiter for EpollWaiter {
 
     #[inline]
     fn for_each(&mut self, mut each: impl FnMut(Tag, Readiness)) {
-        for (tag, readiness) in self.take_reports() {
+        for (tag, readiness) in self.take_events().iter().map(report) {
             each(tag, readiness);
         }
     }
 }
 
 impl EpollWaiter {
-    /// The reports that have not been taken, all taken at once.
+    /// What was reported and has not been taken, all taken at once.
     #[inline]
-    pub(crate) fn take_reports(&mut self) -> impl Iterator<Item = (Tag, Readiness)> {
+    pub(crate) fn take_events(&mut self) -> &[Event] {
         let first = mem::replace(&mut self.taken, self.ready);
-        self.events[first..self.ready].iter().map(report)
+        &self.events[first..self.ready]
     }
 
     #[inline]
@@ -393,7 +393,7 @@ fn without_timer(events: &mut [Event]) -> usize {
 }
 
 #[inline]
-fn report(event: &Event) -> (Tag, Readiness) {
+pub(crate) fn report(event: &Event) -> (Tag, Readiness) {
     (Tag::from_bits(event.data()), readiness(event.events()))
 }
 
@@ -420,34 +420,26 @@ fn events(Registration { interest, mode }: Registration) -> Events {
 /// asked for: the directions speak for themselves then.
 #[inline]
 fn readiness(events: Events) -> Readiness {
-    // The lowest five bits are IN, PRI, OUT, ERR and HUP, and RDHUP is the fourteenth: what they mean is looked up.
-    const RDHUP: u32 = Events::RDHUP.bits().trailing_zeros();
-    let bits = events.bits();
-    READINESS[(bits & 0x1f | (bits >> RDHUP & 1) << 5) as usize]
+    // Most reports are of these conditions alone: what they mean is looked up.
+    match COMMON.get(events.bits() as usize) {
+        Some(&readiness) => readiness,
+        None => conditions(events),
+    }
 }
 
-/// The readiness of each set of conditions.
-static READINESS: [Readiness; 64] = {
-    let mut table = [Readiness::empty(); 64];
-    let mut index = 0;
-    while index < 64 {
-        let rdhup = if index & 0x20 != 0 { Events::RDHUP.bits() } else { 0 };
-        table[index as usize] = conditions(Events::from_bits_retain(index & 0x1f | rdhup));
-        index += 1;
+/// The readiness of each set of the conditions that have the lowest five bits: IN, PRI, OUT, ERR and HUP.
+static COMMON: [Readiness; 32] = {
+    let mut table = [Readiness::empty(); 32];
+    let mut bits = 0;
+    while bits < 32 {
+        table[bits as usize] = conditions(Events::from_bits_retain(bits));
+        bits += 1;
     }
     table
 };
 
-const _: () = assert!(
-    Events::IN
-        .union(Events::PRI)
-        .union(Events::OUT)
-        .union(Events::ERR)
-        .union(Events::HUP)
-        .bits()
-        == 0x1f
-);
-
+/// The readiness of any set of conditions, said in full.
+#[inline(never)]
 const fn conditions(events: Events) -> Readiness {
     let mut readiness = Readiness::empty();
     if events.contains(Events::IN) {

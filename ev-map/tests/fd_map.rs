@@ -351,6 +351,30 @@ fn errors_change_nothing() {
 }
 
 #[test]
+fn the_last_removal_is_taken_back() {
+    let mut map = FdMap::new();
+    tell(&mut map, 3, 0, level(READ));
+    tell(&mut map, 4, 1, level(READ));
+    assert!(!map.take_back_removal(3, 0, level(READ)), "it was not removed");
+    assert!(map.remove_only(3, 0));
+    assert!(
+        !map.take_back_removal(3, 0, level(WRITE)),
+        "the kernel was told something else"
+    );
+    assert!(!map.take_back_removal(3, 1, level(READ)), "another event");
+    assert!(!map.take_back_removal(4, 1, level(READ)), "another descriptor");
+    assert!(map.take_back_removal(3, 0, level(READ)));
+    assert!(!map.has_deferred());
+    map.check_invariants();
+
+    assert!(map.remove_only(3, 0) && map.remove_only(4, 1));
+    assert!(!map.take_back_removal(3, 0, level(READ)), "there was a removal since");
+    assert!(map.insert_again(3, 0, level(READ)) && map.has_deferred());
+    assert_eq!(map.iter().collect::<Vec<_>>(), [(3, 0)]);
+    map.check_invariants();
+}
+
+#[test]
 fn an_id_that_looks_like_several_members_takes_none_off() {
     let mut map = FdMap::new();
     tell(&mut map, 3, 0, level(READ));

@@ -8,7 +8,7 @@ use ev_timer::Time;
 
 use super::kernel::push;
 use super::slots::{Flags, try_grow};
-use super::{Arming, Deadline, Engine, Removed, Spec, Target};
+use super::{Arming, Deadline, Engine, NOWHERE, Removed, Spec, Target};
 use crate::event::Persistence;
 use crate::{Causes, Error, EventKey};
 
@@ -80,12 +80,18 @@ impl<B: Backend, P> Engine<B, P> {
     /// Adds an event with its remembered timeout, if it has one.
     #[inline]
     pub(crate) fn add_again(&mut self, key: EventKey, now: impl FnOnce() -> Time) -> Result<(), Error> {
-        let index = self.slots.find(key)?;
-        let has_timeout = self.slots.get(index).flags.contains(Flags::TIMEOUT);
-        if !has_timeout && self.register_again(index) {
-            self.note_registrations();
+        // Most that are added again are one-shot events, in their own callbacks.
+        if let Some(index) = self.slots.index_of(key)
+            && self.take_back_departure(index)
+        {
             return Ok(());
         }
+        self.add_with_remembered(key, now)
+    }
+
+    #[inline(never)]
+    fn add_with_remembered(&mut self, key: EventKey, now: impl FnOnce() -> Time) -> Result<(), Error> {
+        let index = self.slots.find(key)?;
         let timeout = self.remembered_timeout(index);
         self.add_index(index, timeout.map(|timeout| Deadline::After { now: now(), timeout }))
     }
@@ -206,6 +212,9 @@ impl<B: Backend, P> Engine<B, P> {
         let (flags, fd) = (slot.flags, slot.target);
         if flags.contains(Flags::OWNED) {
             let _ = self.tell(fd);
+        }
+        if self.home == index {
+            self.home = NOWHERE;
         }
         disarmed
     }

@@ -32,9 +32,9 @@ impl<B: Backend, P> Engine<B, P> {
         Ok(())
     }
 
-    /// The finalizer has been handed out: the slot is free, and what runs is no event any more.
+    /// The finalizer has been handed out: the slot is free.
     pub(super) fn end_finalizing(&mut self, index: u32) {
-        self.running = None;
+        self.disown_call();
         self.finalizing -= 1;
         self.slots.vacate(index);
     }

@@ -26,8 +26,8 @@
 //!    so that activating needs no memory.
 //! 4. A descriptor whose wishes differ from what the backend was told is on the fd map's list of deferred changes.
 //!    `unprepared` is set while any is.
-//! 5. While a callback runs, `running` names its event and that slot's payload is with the driver. A finalizer runs for
-//!    no event, nor does a one-shot event that is `TRANSIENT`.
+//! 5. While a callback runs, `running` names its event, that slot's payload is with the driver, and `home` is its index
+//!    until the event is removed. A finalizer runs for no event, nor does a one-shot event that is `TRANSIENT`.
 //! 6. A slot that is `FINALIZING` is active, has a payload, and is waiting for nothing; `finalizing` counts them.
 //! 7. `names` has entries for occupied slots only.
 
@@ -132,9 +132,14 @@ pub struct Engine<B: Backend, P> {
     /// The latest reading of the clock that the driver gave.
     now: Option<Time>,
     running: Option<EventKey>,
+    /// Where the payload that is with the driver is put back; `NOWHERE` if its event is no more. Of no meaning while none is.
+    home: u32,
     /// The tag of a report that matched no registration at the last harvest.
     stale: Option<Tag>,
 }
+
+/// No place for a payload: there is no such slot.
+const NOWHERE: u32 = u32::MAX;
 
 /// What becomes of the payload of a removed event.
 #[derive(Debug)]
@@ -175,6 +180,7 @@ impl<B: Backend, P> Engine<B, P> {
             allowance: None,
             now: None,
             running: None,
+            home: NOWHERE,
             stale: None,
         }
     }

@@ -268,6 +268,12 @@ impl<P> Slots<P> {
         &mut self.payloads[index as usize]
     }
 
+    /// As [`payload`](Self::payload), if there is a slot with this index.
+    #[inline]
+    pub(crate) fn payload_at(&mut self, index: u32) -> Option<&mut Option<P>> {
+        self.payloads.get_mut(index as usize)
+    }
+
     /// As [`payload`](Self::payload), if the key is not stale; see [`find`](Self::find).
     #[inline]
     pub(crate) fn find_payload(&self, key: EventKey) -> Result<Option<&P>, Error> {

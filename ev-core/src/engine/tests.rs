@@ -95,6 +95,37 @@ fn a_payload_is_the_drivers_while_its_callback_runs() {
 }
 
 #[test]
+fn a_payload_that_is_put_back_replaces_another_one() {
+    let mut rig = Rig::new();
+    let spec = Spec::new(Target::None, Persistence::Persistent);
+    let key = rig.engine.insert(&spec).unwrap();
+    rig.engine.fill(key, "first").unwrap();
+    rig.engine.activate(key, Causes::empty()).unwrap();
+    rig.begin_turn();
+    let taken = rig.engine.next_active().unwrap();
+    rig.engine.fill(key, "meanwhile").unwrap();
+    assert_eq!(rig.engine.finish(key, taken.payload), Some("meanwhile"));
+    assert_eq!(rig.engine.payload(key).unwrap(), Some(&"first"));
+}
+
+#[test]
+fn a_payload_comes_back_if_another_event_has_the_place() {
+    let mut rig = Rig::new();
+    let spec = Spec::new(Target::None, Persistence::Persistent);
+    let key = rig.engine.insert(&spec).unwrap();
+    rig.engine.fill(key, "first").unwrap();
+    rig.engine.activate(key, Causes::empty()).unwrap();
+    rig.begin_turn();
+    let taken = rig.engine.next_active().unwrap();
+    assert!(matches!(rig.engine.remove(key), Ok(Removed::Running)));
+    assert_eq!(rig.engine.running(), Some(key), "its callback runs all the same");
+    let other = rig.engine.insert(&spec).unwrap();
+    assert_eq!(other.index(), key.index());
+    assert_eq!(rig.engine.finish(key, taken.payload), Some("first"));
+    assert_eq!(rig.engine.payload(other).unwrap(), None);
+}
+
+#[test]
 fn an_event_without_payload_does_not_take_the_turn_of_a_less_urgent_one() {
     let mut rig = Rig::new();
     rig.engine.set_priorities(NonZeroU8::new(2).unwrap()).unwrap();

@@ -175,7 +175,7 @@ impl<B: Backend, P> Engine<B, P> {
         self.timers.cancel(index);
         let payload = self.end(index)?;
         let taken = self.call(key, causes, payload);
-        self.running = None;
+        self.disown_call();
         Some(taken)
     }
 
@@ -185,10 +185,10 @@ impl<B: Backend, P> Engine<B, P> {
         flags & (Flags::TRANSIENT | Flags::PERSISTENT) == Flags::TRANSIENT
     }
 
-    /// The event, which has just been handed out, is no more: what runs is nobody's callback.
+    /// The event, which has just been handed out, is no more.
     #[inline]
     pub(super) fn end_called(&mut self, index: u32) {
-        self.running = None;
+        self.disown_call();
         self.end(index);
     }
 }

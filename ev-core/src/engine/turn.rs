@@ -15,7 +15,7 @@ use super::limits::Allowance;
 use super::run::{Held, NONE, Outcome, Repeat, RunMode, Special, Step, Stop, Taken, Turn};
 use super::slots::Flags;
 use super::transient::WAITS_FOR_NOTHING;
-use super::{Engine, Removed};
+use super::{Engine, NOWHERE, Removed};
 use crate::{Causes, EventKey, Fired};
 
 impl<B: Backend, P> Engine<B, P> {
@@ -242,8 +242,19 @@ impl<B: Backend, P> Engine<B, P> {
         if flags == WAITS_FOR_NOTHING {
             return self.take_transient(index, causes);
         }
-        let leaves = Self::leaves_when_called(flags);
         self.prepare_call(index, flags, causes);
+        if flags.intersects(Flags::SIGNAL | Flags::FINALIZING | Flags::TRANSIENT) {
+            return self.take_unusual(index, flags, causes);
+        }
+        let payload = self.slots.payload(index).take()?;
+        let key = self.slots.key(index);
+        Some(self.call(key, causes, payload))
+    }
+
+    /// Takes an event that is called several times, or that ends by being called.
+    #[inline]
+    fn take_unusual(&mut self, index: u32, flags: Flags, causes: Causes) -> Option<Taken<P>> {
+        let leaves = Self::leaves_when_called(flags);
         if causes.contains(Causes::SIGNAL) && !leaves {
             self.begin_repeat(index);
         }
@@ -261,9 +272,9 @@ impl<B: Backend, P> Engine<B, P> {
     /// What becomes of an event before it is called: a one-shot event is deleted, a periodic one gets its next deadline.
     fn prepare_call(&mut self, index: u32, flags: Flags, causes: Causes) {
         if !flags.contains(Flags::PERSISTENT) {
-            self.timers.cancel(index);
             // As in `expire`: a refusal is harmless.
             let _ = self.unregister(index);
+            self.timers.cancel(index);
         } else if flags.contains(Flags::EXPIRED) {
             self.slots.get_mut(index).flags.remove(Flags::EXPIRED);
         } else if is_periodic(flags) {
@@ -275,10 +286,18 @@ impl<B: Backend, P> Engine<B, P> {
     pub(super) fn call(&mut self, key: EventKey, causes: Causes, payload: P) -> Taken<P> {
         self.run.turn.called = true;
         self.running = Some(key);
+        self.home = key.index();
         Taken {
             fired: Fired::new(key, causes),
             payload,
         }
+    }
+
+    /// The event that has just been handed out is no more: what runs is nobody's callback.
+    #[inline]
+    pub(super) fn disown_call(&mut self) {
+        self.running = None;
+        self.home = NOWHERE;
     }
 
     /// An activation other than by deadline starts the period anew.
@@ -313,16 +332,26 @@ impl<B: Backend, P> Engine<B, P> {
         self.note_deadlines();
     }
 
-    /// Ends what [`next_active`](Self::next_active) began. Returns the payload if the event was removed meanwhile: the
-    /// driver drops it, outside its lock.
+    /// Ends what [`next_active`](Self::next_active) began. Returns the payload if the event was removed meanwhile, or the one
+    /// that it was [given](Self::fill) meanwhile: the driver drops it, outside its lock.
     #[inline]
     pub fn finish(&mut self, key: EventKey, payload: P) -> Option<P> {
+        debug_assert!(self.running.is_none_or(|running| running == key), "this event runs");
         self.running = None;
-        let Some(index) = self.slots.index_of(key) else {
-            return Some(payload);
-        };
-        *self.slots.payload(index) = Some(payload);
-        None
+        match self.slots.payload_at(self.home) {
+            Some(place @ None) => {
+                *place = Some(payload);
+                None
+            }
+            Some(_) => self.finish_filled(payload),
+            None => Some(payload),
+        }
+    }
+
+    /// As [`finish`](Self::finish), an event that was given another payload meanwhile.
+    #[inline(never)]
+    fn finish_filled(&mut self, payload: P) -> Option<P> {
+        self.slots.payload(self.home).replace(payload)
     }
 
     /// Takes over the further deliveries of the signal event that [`next_active`](Self::next_active) has just handed out:

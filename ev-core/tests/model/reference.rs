@@ -154,9 +154,8 @@ impl Reference {
             }
             _ => {}
         }
-        if let Some((now, timeout)) = timeout_from {
+        if let Some((_, timeout)) = timeout_from {
             self.events[id].timeout = Some(timeout);
-            self.now = self.now.max(now);
         }
         self.arm(id, deadline);
     }
