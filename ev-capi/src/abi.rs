@@ -122,6 +122,12 @@ impl event {
         self.ev_evcallback.evcb_flags.get() & flag != 0
     }
 
+    /// Whether the event waits for nothing but deadlines.
+    #[inline]
+    pub(crate) fn is_timer(&self) -> bool {
+        !self.wants(EV_IO | EV_SIGNAL)
+    }
+
     /// Whether the event was created with any of these bits.
     pub(crate) fn wants(&self, events: c_short) -> bool {
         self.ev_events & events != 0

@@ -13,7 +13,6 @@ use crate::abi::{
 use crate::base::{Locked, State};
 use crate::debug;
 use crate::event::{ZERO, event_at};
-use crate::expiry::is_timer;
 use crate::known::{key, mark_idle, take_key};
 use crate::log::{ensure, warnx};
 
@@ -341,14 +340,10 @@ pub unsafe extern "C" fn event_pending(ev: *const event, what: c_short, tv: *mut
     // SAFETY: the caller vouches for the event.
     let event = unsafe { event_at(ev) };
     // SAFETY: the caller vouches for the event's base.
-    let Some(mut base) = (unsafe { base_of(event, "event_pending") }) else {
+    let Some(base) = (unsafe { base_of(event, "event_pending") }) else {
         return 0;
     };
     debug::check_assigned(ev, "event_pending");
-    // A timer that is due is pending and active for the same reason.
-    if !is_timer(event) {
-        base.end_expiry();
-    }
     let what = what & (EV_TIMEOUT | EV_IO | EV_SIGNAL);
     let bits = base.pending(event);
     if bits & what & EV_TIMEOUT != 0 && !tv.is_null() {

@@ -77,7 +77,9 @@ impl State {
         let _ = self.delete(event);
         debug::deleted(event);
     }
+}
 
+impl Locked {
     /// Cancels a deferred callback or an event and has it called once more, by another function.
     ///
     /// # Safety
@@ -89,7 +91,7 @@ impl State {
         // SAFETY: as above.
         let head = unsafe { callback_at(callback) };
         if let Err(error) = self.finalize(head) {
-            Locked::refuse("event_callback_finalize_", error);
+            Self::refuse("event_callback_finalize_", error);
             return;
         }
         head.evcb_function.set(function as *mut c_void);

@@ -1,24 +1,23 @@
 //! What becomes of the events whose deadlines have passed.
 //!
-//! They become active in the order of their deadlines, and are called after what was active before. Where nothing was, and
-//! nothing can come between, nobody sees a difference if they stay in `timers` until their turn comes, and are called from
-//! there. That is an expiry. As soon as somebody does something that depends on what is active, the rest does become active.
+//! They become active in the order of their deadlines, and are called after what was active before. Where nothing was,
+//! nothing can come between, and all of them are timers, which wait for nothing else, they may as well stay in `timers` until
+//! their turn comes, and be called from there. That is an expiry. As soon as somebody does something that depends on what is
+//! active, the rest does become active. (`ev_flags` tell the difference all the time; they are nobody's business.)
 //!
 //! Invariants:
 //! 1. During an expiry nothing is active in the engine. Whoever makes anything active, has active events called in another
 //!    order or later, or tells what is active, [ends](State::end_expiry) it before.
-//! 2. During an expiry the deadlines that are not after its `until` are those of the events that are left to be called.
-//!    Whoever sets such a one ends it before.
+//! 2. During an expiry the deadlines that are not after its `until` are those of the events that are left to be called, which
+//!    are timers. Whoever sets such a one ends it before.
 
-use std::mem;
 use std::ptr::NonNull;
 
 use ev_core::{Causes, Error, EventKey, Time};
 
-use crate::abi::{EV_IO, EV_SIGNAL, EVLIST_ACTIVE, EVLIST_TIMEOUT, event};
+use crate::abi::{EVLIST_ACTIVE, EVLIST_TIMEOUT, event};
 use crate::base::{Callback, State};
 use crate::known::{key, set_lists};
-use crate::log::warnx;
 
 /// The events whose deadlines are not after a time are being called.
 #[derive(Clone, Copy, Debug)]
@@ -33,8 +32,7 @@ impl State {
     #[inline]
     pub(crate) fn begin_expiry(&mut self) {
         let until = self.now();
-        if self.engine.calls_in_order() {
-            self.starved = false;
+        if self.engine.calls_in_order() && self.timers.has_only_timers() {
             self.expiry = Some(Expiry { until, gone: 0 });
         } else {
             self.expire(until);
@@ -69,12 +67,8 @@ impl State {
         };
         // SAFETY: an event that has a deadline is alive (invariant 2 of `base`).
         let event = unsafe { next.as_ref() };
-        if !is_timer(event) {
-            self.timers.put_back(event);
-            self.end_expiry();
-            return None;
-        }
         expiry.gone += 1;
+        self.check_priority(&event.ev_evcallback);
         self.tell_deadlines();
         Some(next)
     }
@@ -83,7 +77,7 @@ impl State {
     #[inline]
     pub(crate) fn make_way(&mut self, event: &event, deadline: Time) {
         let Some(expiry) = self.expiry else { return };
-        if deadline <= expiry.until || !is_timer(event) {
+        if deadline <= expiry.until {
             self.end_expiry();
         } else if event.has(EVLIST_TIMEOUT) {
             self.count_if_due(event);
@@ -102,42 +96,32 @@ impl State {
 
     /// So many events were active.
     fn note_active(&mut self, active: usize) {
-        let most = &mut self.engine.maxima_mut().active;
-        *most = active.max(*most);
-    }
-
-    /// Makes the events active whose deadlines are not after `now`, which deletes them. Without memory for that the rest keeps
-    /// its deadlines, and there is a warning, one for all turns in which it is so.
-    fn expire(&mut self, now: Time) {
-        let expired = self.time_out_until(now);
-        let was_starved = mem::replace(&mut self.starved, expired.is_err());
-        if let Err(error) = expired
-            && !was_starved
-        {
-            warnx!("event_base_loop: timeouts wait for memory: {error}");
+        if active > self.engine.maxima().active {
+            self.engine.maxima_mut().active = active;
         }
     }
 
-    fn time_out_until(&mut self, now: Time) -> Result<(), Error> {
+    /// Makes the events active whose deadlines are not after `now`, which deletes them. Without memory for that the rest keeps
+    /// its deadlines.
+    fn expire(&mut self, now: Time) {
         while let Some(event) = self.timers.pop_due(now) {
             // SAFETY: an event that has a deadline is alive (invariant 2 of `base`).
             let event = unsafe { event.as_ref() };
-            if let Err(error) = self.time_out(event) {
+            if self.time_out(event).is_err() {
                 self.check_priority(&event.ev_evcallback);
                 self.timers.put_back(event);
-                self.tell_deadlines();
-                return Err(error);
+                self.starved = true;
+                break;
             }
         }
         // What was dropped on the way, as it was set up again, does not count either.
         self.tell_deadlines();
-        Ok(())
     }
 
     #[inline]
     fn time_out(&mut self, event: &event) -> Result<(), Error> {
         let head = &event.ev_evcallback;
-        if is_timer(event) {
+        if event.is_timer() && head.key.get() == 0 {
             let key = self.engine.enter_due(head.evcb_pri.get(), Callback::new(head))?;
             head.key.set(key.to_bits());
         } else {
@@ -165,10 +149,4 @@ impl State {
         let activated = self.engine.activate(key, Causes::TIMEOUT);
         debug_assert!(activated.is_ok(), "the key is known");
     }
-}
-
-/// Whether an event has a deadline only, as far as it is known: it waits for nothing else, and is not active.
-#[inline]
-pub(crate) fn is_timer(event: &event) -> bool {
-    !event.wants(EV_IO | EV_SIGNAL) && event.ev_evcallback.key.get() == 0
 }

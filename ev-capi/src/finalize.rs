@@ -51,7 +51,7 @@ unsafe fn finalize(ev: *mut event, callback: Option<FinalizeCallback>, closure: 
     let mut base = unsafe { Locked::new(base) };
     let head = &event.ev_evcallback;
     if !event.has(EVLIST_FINALIZING) {
-        // Only what is not added can fail below: there has to be room for it.
+        // Only what waits for no descriptor and no signal can fail below: there has to be room for it.
         debug::deleted(ev);
         if let Err(error) = base.finalize(head) {
             return Locked::refuse("event_finalize", error);

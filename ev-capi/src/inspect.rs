@@ -356,7 +356,6 @@ pub unsafe extern "C" fn event_base_dump_events(base: *mut event_base, output: *
 pub unsafe extern "C" fn event_base_active_by_fd(base: *mut event_base, fd: c_int, events: c_short) {
     // SAFETY: the caller promises that it is alive.
     let mut base = unsafe { Locked::new(base) };
-    base.end_expiry();
     let by_timeout = events & EV_TIMEOUT != 0;
     let found: Vec<*const event> = if by_timeout {
         base.timers

@@ -7,7 +7,7 @@ use ev_core::{Causes, Error, EventKey, Features, Interest, Mode, Persistence, Ti
 use libc::timeval;
 
 use crate::abi::{
-    EV_CLOSED, EV_ET, EV_IO, EV_PERSIST, EV_READ, EV_SIGNAL, EV_TIMEOUT, EV_WRITE, EVLIST_ACTIVE, EVLIST_INSERTED,
+    EV_CLOSED, EV_ET, EV_PERSIST, EV_READ, EV_SIGNAL, EV_TIMEOUT, EV_WRITE, EVLIST_ACTIVE, EVLIST_INSERTED,
     EVLIST_TIMEOUT, event, event_callback,
 };
 use crate::base::{Callback, State};
@@ -51,7 +51,7 @@ impl State {
     /// Makes an event active that the engine does not know.
     pub(crate) fn activate_idle(&mut self, event: &event, causes: Causes) -> Result<(), Error> {
         let callback = &event.ev_evcallback;
-        if event.wants(EV_IO | EV_SIGNAL) {
+        if !event.is_timer() {
             return self.activate_unregistered(event, causes);
         }
         let priority = callback.evcb_pri.get();
@@ -106,7 +106,7 @@ impl State {
         };
         let due = self.due(tv);
         self.make_way(event, due.deadline);
-        if event.wants(EV_IO | EV_SIGNAL) || event.ev_evcallback.key.get() != 0 {
+        if !event.is_timer() || event.ev_evcallback.key.get() != 0 {
             return self.add_due(event, &due);
         }
         self.set_deadline(event, &due)
@@ -157,7 +157,7 @@ impl State {
     /// Has an event wait for its descriptor or signal, if it is for one.
     #[inline(never)]
     fn register(&mut self, event: &event) -> Result<(), Error> {
-        if !event.wants(EV_IO | EV_SIGNAL) {
+        if event.is_timer() {
             return Ok(());
         }
         let Some(key) = key(event) else {

@@ -99,10 +99,14 @@ impl Locked {
             if !self.watchers.is_empty() {
                 self.run_watchers(Phase::Check);
             }
+            let was_starved = mem::take(&mut self.starved);
             if !self.timers.is_empty() {
                 self.begin_expiry();
             }
             self.dispatch();
+            if self.starved && !was_starved {
+                warnx!("event_base_loop: timeouts wait for memory");
+            }
             if let Some(outcome) = self.engine.end_turn() {
                 return Ok(outcome);
             }

@@ -136,6 +136,8 @@ pub(crate) struct Timers {
     heads: Vec<Head>,
     /// How many events are in queues.
     queued: usize,
+    /// How many events wait for a descriptor or a signal as well; more, once one of them was set up again while it was here.
+    others: usize,
     /// How often a deadline was set.
     settings: u32,
 }
@@ -192,9 +194,28 @@ impl Timers {
             self.heap.insert(event, key);
         }
         self.settings = sequence.wrapping_add(1);
-        let flags = &event.ev_evcallback.evcb_flags;
-        flags.set(flags.get() | EVLIST_TIMEOUT);
+        self.remember(event);
         Ok(())
+    }
+
+    /// Has an event tell that it has a deadline.
+    #[inline]
+    fn remember(&mut self, event: &event) {
+        if !event.has(EVLIST_TIMEOUT) {
+            let flags = &event.ev_evcallback.evcb_flags;
+            flags.set(flags.get() | EVLIST_TIMEOUT);
+            self.others += usize::from(!event.is_timer());
+        }
+    }
+
+    /// Has an event tell that it has none.
+    #[inline]
+    fn forget(&mut self, event: &event) {
+        let flags = &event.ev_evcallback.evcb_flags;
+        flags.set(flags.get() & !EVLIST_TIMEOUT);
+        if !event.is_timer() {
+            self.others = self.others.saturating_sub(1);
+        }
     }
 
     #[inline]
@@ -232,7 +253,7 @@ impl Timers {
     #[inline]
     pub(crate) fn cancel(&mut self, event: &event) {
         self.take_out(event);
-        forget(event);
+        self.forget(event);
     }
 
     #[inline]
@@ -351,15 +372,14 @@ impl Timers {
             }
         };
         // SAFETY: as for all that an entry refers to (invariant 5).
-        forget(unsafe { event.as_ref() });
+        self.forget(unsafe { event.as_ref() });
         Some(event)
     }
 
     /// Puts the event back that was taken last. There is room where it was.
     #[cold]
     pub(crate) fn put_back(&mut self, event: &event) {
-        let flags = &event.ev_evcallback.evcb_flags;
-        flags.set(flags.get() | EVLIST_TIMEOUT);
+        self.remember(event);
         if let Place::Queue(number) = event.timer_in.get() {
             self.queues[usize::from(number)].put_back(event);
             self.queued += 1;
@@ -377,6 +397,12 @@ impl Timers {
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.heap.len() + self.queued
+    }
+
+    /// Whether all events that have a deadline are timers.
+    #[inline]
+    pub(crate) fn has_only_timers(&self) -> bool {
+        self.others == 0
     }
 
     /// The events that have a deadline, in no particular order.
@@ -419,11 +445,4 @@ fn is_later(event: &event, deadline: Time) -> bool {
 fn place_of(event: NonNull<event>) -> Place {
     // SAFETY: as in `has_deadline`.
     unsafe { event.as_ref() }.timer_in.get()
-}
-
-/// Has an event tell that it has no deadline.
-#[inline]
-fn forget(event: &event) {
-    let flags = &event.ev_evcallback.evcb_flags;
-    flags.set(flags.get() & !EVLIST_TIMEOUT);
 }

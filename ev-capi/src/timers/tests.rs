@@ -2,10 +2,16 @@ use std::iter;
 use std::ptr;
 
 use super::*;
-use crate::abi::EVLIST_INIT;
+use crate::abi::{EV_READ, EVLIST_INIT};
 
 fn new_event() -> event {
     event::new(-1, 0, ptr::null_mut())
+}
+
+/// Every third is no timer.
+fn new_event_of(number: usize) -> event {
+    let events = if number.is_multiple_of(3) { EV_READ } else { 0 };
+    event::new(-1, events, ptr::null_mut())
 }
 
 fn at(nanos: u64) -> Time {
@@ -16,6 +22,8 @@ fn at(nanos: u64) -> Time {
 struct Rig {
     events: Vec<event>,
     timers: Timers,
+    /// How many that are no timers were set up again while they had a deadline.
+    lost: usize,
 }
 
 impl Rig {
@@ -24,8 +32,9 @@ impl Rig {
         timers.add_queue().unwrap();
         timers.add_queue().unwrap();
         Self {
-            events: (0..events).map(|_| new_event()).collect(),
+            events: (0..events).map(new_event_of).collect(),
             timers,
+            lost: 0,
         }
     }
 
@@ -46,6 +55,7 @@ impl Rig {
     /// As a program may that ought not to.
     fn set_up_again(&mut self, event: usize) {
         let event = &self.events[event];
+        self.lost += usize::from(event.has(EVLIST_TIMEOUT) && !event.is_timer());
         let nowhere = Timer::new();
         event.timer.set(nowhere.key(), nowhere.place.get());
         event.timer_in.set(Place::Heap);
@@ -98,6 +108,8 @@ impl Rig {
         let late = armed().filter(|event| matches!(event.timer_in.get(), Place::Late(_)));
         heap.check_room(late.count());
         assert!(self.timers.len() >= armed().count());
+        let others = armed().filter(|event| !event.is_timer());
+        assert_eq!(self.timers.others, others.count() + self.lost);
     }
 }
 
@@ -232,7 +244,7 @@ fn memory_of_a_burst_is_given_back_as_fewer_come_and_go() {
     const BURST: usize = 50_000;
     let mut rig = Rig::new(BURST);
     let come_and_go = |rig: &mut Rig, number: usize| {
-        let Rig { events, timers } = rig;
+        let Rig { events, timers, .. } = rig;
         for (n, event) in events.iter().take(number).enumerate() {
             let queue = (n % 2 != 0).then_some(0);
             timers.try_set(event, at(n as u64), queue).unwrap();
