@@ -94,9 +94,9 @@ impl<S, B: Backend> Reactor<S, B> {
     }
 
     /// Adds an event as it was described: its descriptor or signal, and its timeout if it has one. An event whose
-    /// timeout is running gets it anew. An event with none of these, [`User`](crate::User) or
-    /// [`Timer::at`](crate::Timer::at), is left as it is: see [`add_after`](Self::add_after) and
-    /// [`add_at`](Self::add_at).
+    /// timeout is running gets it anew, and one in [`Mode::OneShot`](crate::Mode::OneShot) that is added already is armed
+    /// again. An event with none of these, [`User`](crate::User) or [`Timer::at`](crate::Timer::at), is left as it is: see
+    /// [`add_after`](Self::add_after) and [`add_at`](Self::add_at).
     ///
     /// # Errors
     ///
@@ -200,7 +200,8 @@ impl<S, B: Backend> Reactor<S, B> {
     }
 
     /// Changes the conditions that an I/O event waits for, whether it is added or not. Of several events on a descriptor
-    /// it then counts as the newest, and the newest is called first.
+    /// it then counts as the newest, and the newest is called first. The interest that it has already changes nothing, except
+    /// that it arms an event in [`Mode::OneShot`](crate::Mode::OneShot) again.
     ///
     /// # Errors
     ///
