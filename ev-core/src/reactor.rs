@@ -31,9 +31,9 @@ pub struct Reactor<S, B: Backend = AnyBackend> {
     runs: bool,
     /// The turn's reading of the clock, once somebody needed one.
     turn_now: Option<Time>,
-    /// In a box, so that each turn finds in one step that there are none.
+    /// For other threads, once one may reach the loop. In a box, so that each turn finds in one step that there is nothing.
     #[cfg(feature = "threads")]
-    pub(crate) messages: Option<Box<crate::remote::LocalMessages<S, B>>>,
+    pub(crate) reached: Option<Box<crate::remote::Reached<S, B>>>,
 }
 
 impl<S, B: Backend> Reactor<S, B> {
@@ -45,7 +45,7 @@ impl<S, B: Backend> Reactor<S, B> {
             runs: false,
             turn_now: None,
             #[cfg(feature = "threads")]
-            messages: None,
+            reached: None,
         }
     }
 
@@ -152,14 +152,19 @@ impl<S, B: Backend> Reactor<S, B> {
         self.engine.add(key, Some(Deadline::In { now, queue }))
     }
 
-    /// Deletes an event: it waits for nothing any more, and an activation that has not been called yet is taken back. It
-    /// can be added again. Deleting an event that is not added changes nothing.
+    /// Deletes an event: it waits for nothing any more, and an activation that has not been called yet is taken back, also
+    /// one by an [`Activator`](crate::Activator) that the loop has not come to. It can be added again. Deleting an event that
+    /// is neither added nor active changes nothing.
     ///
     /// # Errors
     ///
     /// [`Error::Stale`]; or the kernel's refusal to forget a raw descriptor, with the event deleted all the same.
     #[doc(alias = "event_del")]
     pub fn delete(&mut self, key: EventKey) -> Result<(), Error> {
+        #[cfg(feature = "threads")]
+        if let Some(reached) = &mut self.reached {
+            reached.messages.take_back(key);
+        }
         self.engine.delete(key)
     }
 
