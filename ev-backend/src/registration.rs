@@ -13,7 +13,12 @@ pub enum Mode {
     /// A condition is reported when it begins or is renewed (`EPOLLET`, `EV_CLEAR`). The owner reads or writes until
     /// the call would block, else it may never hear of the rest.
     Edge,
-    /// The condition is reported once; the registration then stays, silent, until it is updated (`EPOLLONESHOT`).
+    /// The first report is the last; the registration then stays, silent, until the backend is told of it anew
+    /// (`EPOLLONESHOT`).
+    ///
+    /// An event of `ev-core` in this mode stays added, and pending, while it is silent. Adding it arms it again, in its callback
+    /// or later, and so does setting its interest, also to the one that it has. The registration is the descriptor's: a
+    /// report silences all events on it, also those that it did not concern, and arming one of them arms all.
     OneShot,
     /// As [`Mode::Level`], but of several epoll sets that watch the same file only one or some are woken
     /// (`EPOLLEXCLUSIVE`): for a listening socket shared by several loops. Not together with

@@ -56,7 +56,8 @@ pub struct Activator<H> {
     bell: Arc<Bell>,
 }
 
-/// A ring that is on its way to the loop. Dropping it answers the bell, also where the message is lost with the loop.
+/// A ring that is on its way to the loop. Dropping it answers the bell, also where the message is lost with the loop or taken
+/// back.
 #[derive(Debug)]
 pub struct Ring {
     bell: Arc<Bell>,
@@ -64,6 +65,10 @@ pub struct Ring {
 }
 
 impl Ring {
+    pub(crate) fn key(&self) -> EventKey {
+        self.key
+    }
+
     /// Answers the bell. The event is then to be made active.
     pub(crate) fn answer(self) -> EventKey {
         self.key
@@ -87,6 +92,10 @@ impl<H: Post> Activator<H> {
 
     /// Makes the event active, without causes, when the loop comes to its messages: before it calls the events that are
     /// active then. Nothing happens if the event has been removed.
+    ///
+    /// Deleting the event takes back what was asked before, whether the loop has come to it or not. That goes for a deletion
+    /// in a closure that was posted earlier as well, if the closure is called later. Until the loop comes to it the event
+    /// does not count as active.
     ///
     /// # Errors
     ///

@@ -150,8 +150,8 @@ impl<S, B: Backend> EventLoop<S, B> {
 
     #[cfg(feature = "threads")]
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
-        match &mut self.reactor.messages {
-            Some(messages) => messages.wait(&mut self.waiter, || None, timeout),
+        match &mut self.reactor.reached {
+            Some(reached) => reached.sleeper.wait(&mut self.waiter, || None, timeout),
             None => self.waiter.wait(timeout),
         }
     }
@@ -263,8 +263,8 @@ impl<S, B: Backend> Reactor<S, B> {
 
     #[cfg(feature = "threads")]
     fn held(&self) -> Held {
-        match &self.messages {
-            Some(messages) if !messages.is_empty() => Held::Work,
+        match &self.reached {
+            Some(reached) if !reached.messages.is_empty() => Held::Work,
             _ => Held::Nothing,
         }
     }

@@ -31,9 +31,9 @@ pub struct Reactor<S, B: Backend = AnyBackend> {
     runs: bool,
     /// The turn's reading of the clock, once somebody needed one.
     turn_now: Option<Time>,
-    /// In a box, so that each turn finds in one step that there are none.
+    /// For other threads, once one may reach the loop. In a box, so that each turn finds in one step that there is nothing.
     #[cfg(feature = "threads")]
-    pub(crate) messages: Option<Box<crate::remote::LocalMessages<S, B>>>,
+    pub(crate) reached: Option<Box<crate::remote::Reached<S, B>>>,
 }
 
 impl<S, B: Backend> Reactor<S, B> {
@@ -45,7 +45,7 @@ impl<S, B: Backend> Reactor<S, B> {
             runs: false,
             turn_now: None,
             #[cfg(feature = "threads")]
-            messages: None,
+            reached: None,
         }
     }
 
@@ -94,9 +94,9 @@ impl<S, B: Backend> Reactor<S, B> {
     }
 
     /// Adds an event as it was described: its descriptor or signal, and its timeout if it has one. An event whose
-    /// timeout is running gets it anew. An event with none of these, [`User`](crate::User) or
-    /// [`Timer::at`](crate::Timer::at), is left as it is: see [`add_after`](Self::add_after) and
-    /// [`add_at`](Self::add_at).
+    /// timeout is running gets it anew, and one in [`Mode::OneShot`](crate::Mode::OneShot) that is added already is armed
+    /// again. An event with none of these, [`User`](crate::User) or [`Timer::at`](crate::Timer::at), is left as it is: see
+    /// [`add_after`](Self::add_after) and [`add_at`](Self::add_at).
     ///
     /// # Errors
     ///
@@ -152,14 +152,19 @@ impl<S, B: Backend> Reactor<S, B> {
         self.engine.add(key, Some(Deadline::In { now, queue }))
     }
 
-    /// Deletes an event: it waits for nothing any more, and an activation that has not been called yet is taken back. It
-    /// can be added again. Deleting an event that is not added changes nothing.
+    /// Deletes an event: it waits for nothing any more, and an activation that has not been called yet is taken back, also
+    /// one by an [`Activator`](crate::Activator) that the loop has not come to. It can be added again. Deleting an event that
+    /// is neither added nor active changes nothing.
     ///
     /// # Errors
     ///
     /// [`Error::Stale`]; or the kernel's refusal to forget a raw descriptor, with the event deleted all the same.
     #[doc(alias = "event_del")]
     pub fn delete(&mut self, key: EventKey) -> Result<(), Error> {
+        #[cfg(feature = "threads")]
+        if let Some(reached) = &mut self.reached {
+            reached.messages.take_back(key);
+        }
         self.engine.delete(key)
     }
 
@@ -200,7 +205,8 @@ impl<S, B: Backend> Reactor<S, B> {
     }
 
     /// Changes the conditions that an I/O event waits for, whether it is added or not. Of several events on a descriptor
-    /// it then counts as the newest, and the newest is called first.
+    /// it then counts as the newest, and the newest is called first. The interest that it has already changes nothing, except
+    /// that it arms an event in [`Mode::OneShot`](crate::Mode::OneShot) again.
     ///
     /// # Errors
     ///

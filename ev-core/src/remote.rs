@@ -3,7 +3,9 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::io;
+use std::mem;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ev_backend::{AnyBackend, Backend, Waiter};
@@ -25,6 +27,12 @@ pub(crate) enum Message<C, P> {
     Drop(P),
 }
 
+impl<C, P> Message<C, P> {
+    fn is_ring_for(&self, key: EventKey) -> bool {
+        matches!(self, Self::Ring(ring) if ring.key() == key)
+    }
+}
+
 impl<B: Backend, E> Engine<B, E> {
     /// Makes active what another thread has rung for.
     pub(crate) fn activate_rung(&mut self, ring: Ring) {
@@ -38,6 +46,9 @@ impl<B: Backend, E> Engine<B, E> {
 pub(crate) struct Inbox<C, P> {
     mailbox: Mailbox<Message<C, P>>,
     waker: Arc<Waker>,
+    /// The number of rings that the loop has not come to yet, or more while one is being left: so that a deletion looks for
+    /// those of its event only if there are any, however much else is to be done.
+    rings: AtomicUsize,
 }
 
 impl<C, P> Inbox<C, P> {
@@ -47,6 +58,7 @@ impl<C, P> Inbox<C, P> {
         Ok(Self {
             mailbox: Mailbox::new(),
             waker,
+            rings: AtomicUsize::new(0),
         })
     }
 
@@ -55,6 +67,13 @@ impl<C, P> Inbox<C, P> {
         self.mailbox.push(message)?;
         self.wake();
         Ok(())
+    }
+
+    /// Leaves a ring.
+    pub(crate) fn ring(&self, ring: Ring) -> Result<(), Error> {
+        // Counted first, so that whoever deletes the event afterwards finds it counted.
+        self.rings.fetch_add(1, Ordering::Relaxed);
+        self.send(Message::Ring(ring)).map_err(|_| Error::Gone)
     }
 
     /// Leaves a closure, and hands it back if the loop is gone.
@@ -85,13 +104,11 @@ impl<C, P> Inbox<C, P> {
     }
 }
 
-/// The loop's side of its inbox.
+/// What a loop was asked for and has not done yet.
 pub(crate) struct Messages<C, P> {
     pub(crate) inbox: Arc<Inbox<C, P>>,
-    /// What was taken out and is not done yet, the next one last.
+    /// What was taken out of the mailbox, the next one last.
     batch: Vec<Message<C, P>>,
-    /// How the last sleep ended.
-    woken: Woken,
 }
 
 impl<C, P> Messages<C, P> {
@@ -99,12 +116,69 @@ impl<C, P> Messages<C, P> {
         Self {
             inbox,
             batch: Vec::new(),
-            woken: Woken::Unnotified,
         }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.batch.is_empty() && self.inbox.mailbox.is_empty()
+    }
+
+    /// Takes out what was left until now, for [`next`](Self::next) to hand out. What comes meanwhile is for the next turn,
+    /// so that messages cannot starve events. What an earlier turn did not come to goes first.
+    pub(crate) fn take_batch(&mut self) {
+        if self.batch.is_empty() {
+            self.inbox.mailbox.take_all(&mut self.batch);
+            self.batch.reverse();
+        }
+    }
+
+    pub(crate) fn next(&mut self) -> Option<Message<C, P>> {
+        let message = self.batch.pop();
+        if let Some(Message::Ring(_)) = &message {
+            self.inbox.rings.fetch_sub(1, Ordering::Relaxed);
+        }
+        message
+    }
+
+    /// Takes back the rings for an event: part of its deletion. Their bells are answered, so that the next ring is left
+    /// anew.
+    #[inline]
+    pub(crate) fn take_back(&mut self, key: EventKey) {
+        // Relaxed: a ring that the deletion has to take back was left before it, and was counted before that.
+        if self.inbox.rings.load(Ordering::Relaxed) > 0 {
+            self.take_back_some(key);
+        }
+    }
+
+    #[cold]
+    fn take_back_some(&mut self, key: EventKey) {
+        let before = self.batch.len();
+        self.batch.retain(|message| !message.is_ring_for(key));
+        let in_mailbox = self.inbox.mailbox.retain(|message| !message.is_ring_for(key));
+        let number = before - self.batch.len() + in_mailbox;
+        self.inbox.rings.fetch_sub(number, Ordering::Relaxed);
+    }
+
+    /// Takes out what nobody will do, of a loop that is being dropped. What is in the mailbox comes with
+    /// [`close`](Inbox::close).
+    pub(crate) fn abandon(&mut self) -> Vec<Message<C, P>> {
+        mem::take(&mut self.batch)
+    }
+}
+
+/// How a loop sleeps that messages wake.
+pub(crate) struct Sleeper {
+    waker: Arc<Waker>,
+    /// How the last sleep ended.
+    woken: Woken,
+}
+
+impl Sleeper {
+    pub(crate) fn new<C, P>(inbox: &Inbox<C, P>) -> Self {
+        Self {
+            waker: Arc::clone(&inbox.waker),
+            woken: Woken::Unnotified,
+        }
     }
 
     /// Waits for readiness, in a way that messages end. `until` answers when the wait ends by itself, for those who wake
@@ -120,7 +194,7 @@ impl<C, P> Messages<C, P> {
         if timeout == Some(Duration::ZERO) {
             return waiter.wait(timeout);
         }
-        let gate = self.inbox.waker.gate();
+        let gate = self.waker.gate();
         if self.woken == Woken::Notified {
             gate.linger();
         }
@@ -132,19 +206,6 @@ impl<C, P> Messages<C, P> {
         // Whether notified or not, the mailbox is looked at next.
         self.woken = gate.end_wait();
         waited
-    }
-
-    /// Takes out what was left until now, for [`next`](Self::next) to hand out. What comes meanwhile is for the next turn,
-    /// so that messages cannot starve events. What an earlier turn did not come to goes first.
-    pub(crate) fn take_batch(&mut self) {
-        if self.batch.is_empty() {
-            self.inbox.mailbox.take_all(&mut self.batch);
-            self.batch.reverse();
-        }
-    }
-
-    pub(crate) fn next(&mut self) -> Option<Message<C, P>> {
-        self.batch.pop()
     }
 }
 
@@ -184,7 +245,21 @@ pub struct Remote<S, B: Backend = AnyBackend> {
 /// A closure posted to an [`EventLoop`](crate::EventLoop).
 pub type Posted<S, B = AnyBackend> = Box<dyn FnOnce(&mut Context<'_, S, B>) + Send>;
 
-pub(crate) type LocalMessages<S, B> = Messages<Posted<S, B>, Infallible>;
+/// What an [`EventLoop`](crate::EventLoop) has that other threads reach.
+pub(crate) struct Reached<S, B: Backend> {
+    pub(crate) messages: Messages<Posted<S, B>, Infallible>,
+    pub(crate) sleeper: Sleeper,
+}
+
+impl<S, B: Backend> Reached<S, B> {
+    fn open<E>(engine: &mut Engine<B, E>) -> Result<Self, Error> {
+        let inbox = Inbox::open(engine)?;
+        Ok(Self {
+            sleeper: Sleeper::new(&inbox),
+            messages: Messages::new(Arc::new(inbox)),
+        })
+    }
+}
 
 impl<S, B: Backend> Remote<S, B> {
     /// Has `closure` called in the loop's thread, in the order of posting, before the events that are active then.
@@ -233,7 +308,7 @@ impl<S, B: Backend> Remote<S, B> {
 
 impl<S, B: Backend> Post for Remote<S, B> {
     fn post_activation(&self, ring: Ring) -> Result<(), Error> {
-        self.inbox.send(Message::Ring(ring)).map_err(|_| Error::Gone)
+        self.inbox.ring(ring)
     }
 }
 
@@ -258,23 +333,21 @@ impl<S, B: Backend> Reactor<S, B> {
     ///
     /// The first one opens a notifier: the kernel's errors at that.
     pub fn remote(&mut self) -> Result<Remote<S, B>, Error> {
-        let messages = match &mut self.messages {
-            Some(messages) => messages,
-            None => self
-                .messages
-                .insert(Messages::new(Arc::new(Inbox::open(&mut self.engine)?)).into()),
+        let reached = match &mut self.reached {
+            Some(reached) => reached,
+            None => self.reached.insert(Reached::open(&mut self.engine)?.into()),
         };
         Ok(Remote {
-            inbox: Arc::clone(&messages.inbox),
+            inbox: Arc::clone(&reached.messages.inbox),
         })
     }
 
     /// Does what other threads have asked for until now.
     pub(crate) fn run_messages(&mut self, state: &mut S) {
-        let Some(messages) = &mut self.messages else { return };
-        messages.take_batch();
+        let Some(reached) = &mut self.reached else { return };
+        reached.messages.take_batch();
         while self.engine.stopping() != Some(Stop::Now)
-            && let Some(message) = self.messages.as_mut().and_then(|messages| messages.next())
+            && let Some(message) = self.reached.as_mut().and_then(|reached| reached.messages.next())
         {
             match message {
                 Message::Call(closure) => {
@@ -291,15 +364,34 @@ impl<S, B: Backend> Reactor<S, B> {
 
 impl<S, B: Backend> Drop for Reactor<S, B> {
     fn drop(&mut self) {
-        if let Some(messages) = &self.messages {
-            drop(messages.inbox.close());
+        if let Some(reached) = &self.reached {
+            drop(reached.messages.inbox.close());
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::EventLoop;
+    use std::sync::atomic::Ordering;
+
+    use crate::{EventLoop, RunMode, User};
+
+    #[test]
+    fn a_ring_counts_until_the_loop_has_come_to_it() {
+        let mut lp = EventLoop::<()>::new().unwrap();
+        let remote = lp.remote().unwrap();
+        let rings = || remote.inbox.rings.load(Ordering::Relaxed);
+        let keys = [(); 3].map(|()| lp.insert(User::new(), |_, (), _| {}).unwrap());
+        for (number, key) in (1..).zip(keys) {
+            remote.activator(key).activate().unwrap();
+            assert_eq!(rings(), number);
+        }
+        lp.delete(keys[0]).unwrap();
+        assert_eq!(rings(), 2);
+        lp.remove(keys[1]).unwrap();
+        lp.run_with(RunMode::NON_BLOCKING, &mut ()).unwrap();
+        assert_eq!(rings(), 0);
+    }
 
     #[test]
     fn debugging_names_the_type() {

@@ -81,6 +81,34 @@ impl<T> Mailbox<T> {
         self.occupied.store(false, Ordering::Relaxed);
     }
 
+    /// Takes back what need not be delivered any more: drops all items that `stays` answers `false` for. The others keep their
+    /// order. Returns how many were dropped. An empty mailbox is not locked.
+    ///
+    /// An item that is pushed meanwhile may be too late to be looked at.
+    ///
+    /// ```
+    /// # let mailbox = ev_thread::Mailbox::new();
+    /// for n in 1..=5 {
+    ///     mailbox.push(n).unwrap();
+    /// }
+    /// assert_eq!(mailbox.retain(|n| n % 2 == 1), 2);
+    /// assert_eq!(mailbox.close(), [1, 3, 5]);
+    /// ```
+    ///
+    /// # Deadlocks
+    ///
+    /// If `stays`, or the drop of an item, uses the mailbox, which is locked meanwhile.
+    pub fn retain(&self, stays: impl FnMut(&T) -> bool) -> usize {
+        if self.is_empty() {
+            return 0;
+        }
+        let mut inbox = self.inbox.lock();
+        let before = inbox.items.len();
+        inbox.items.retain(stays);
+        self.occupied.store(!inbox.items.is_empty(), Ordering::Relaxed);
+        before - inbox.items.len()
+    }
+
     /// Refuses items from now on and returns those that are there. Closing twice does no harm.
     pub fn close(&self) -> Vec<T> {
         let mut inbox = self.inbox.lock();
@@ -143,6 +171,23 @@ mod tests {
         mailbox.take_all(&mut buffer);
         assert!(mailbox.is_empty());
         assert_eq!(buffer, [1, 2, 3]);
+    }
+
+    #[test]
+    fn what_is_taken_back_is_not_taken() {
+        let mailbox = Mailbox::new();
+        assert_eq!(mailbox.retain(|_| panic!("there is nothing to ask about")), 0);
+        (1..=6).for_each(|n| mailbox.push(n).unwrap());
+        assert_eq!(mailbox.retain(|n| n % 3 != 0), 2);
+        assert!(!mailbox.is_empty());
+        let mut buffer = Vec::new();
+        mailbox.take_all(&mut buffer);
+        assert_eq!(buffer, [1, 2, 4, 5]);
+        mailbox.push(7).unwrap();
+        assert_eq!(mailbox.retain(|_| false), 1);
+        assert!(mailbox.is_empty());
+        mailbox.push(8).unwrap();
+        assert_eq!(mailbox.close(), [8]);
     }
 
     #[test]

@@ -49,6 +49,8 @@
 //! - not before it has the lock, nor after: `a_message_sent_during_shutdown_is_taken_or_given_back`
 //! - `take_all` clears the hint: `a_message_ends_the_sleep`
 //! - not before it has the lock, nor after: `each_of_two_messages_is_taken_once`
+//! - `retain` sets the hint to whether anything is left, and not before it has the lock, nor after:
+//!   `what_was_sent_before_is_taken_back_and_the_rest_is_taken`
 //! - `close` closes, takes what is there, both under one lock, and clears the hint:
 //!   `a_message_sent_during_shutdown_is_taken_or_given_back`
 //! - the sender pushes, then notifies, then writes if told to: `a_message_ends_the_sleep`
@@ -60,7 +62,9 @@
 //! The bell; the model in `bell.rs`, `the_last_answer_sees_what_came_before_the_last_ring`, fails if
 //!
 //! - `ring` looks before it swaps, or does not release;
-//! - `answer` stores and does not swap, or does not acquire.
+//! - `answer` stores and does not swap, or does not acquire;
+//!
+//! and `a_ring_after_a_message_was_taken_back_leaves_another` fails if who takes a message back does not answer its bell.
 //!
 //! The monitor; the model in `monitor.rs`, `whoever_waits_for_a_turn_need_not_wait_for_the_next`, fails if
 //!
@@ -97,7 +101,7 @@
 //!
 //! # What saves work only
 //!
-//! No order of events goes wrong without these: the look at `is_empty` in `take_all`, which saves a lock; that at
+//! No order of events goes wrong without these: the look at `is_empty` in `take_all` and `retain`, which saves a lock; that at
 //! `awaited` in `end_turn`, which saves a notification; that the mark of a sleep is taken away afterwards, which saves the
 //! atomic operation of waking a loop that is awake; and `linger`, which saves the write. And it makes no difference whether a handle wakes the loop before or
 //! after it unlocks, if it looked at the mark before; nor in which order a loop that is dropped says so and closes its

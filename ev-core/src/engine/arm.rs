@@ -3,7 +3,7 @@
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-use ev_backend::{Backend, Interest, Registration};
+use ev_backend::{Backend, Interest, Mode, Registration};
 use ev_timer::Time;
 
 use super::kernel::push;
@@ -108,8 +108,9 @@ impl<B: Backend, P> Engine<B, P> {
 
     /// Adds the event: its descriptor or signal, if it has one, and a deadline, if one is given.
     ///
-    /// Adding an added event changes its deadline if one is given, and nothing otherwise. If the event is active because
-    /// of its earlier deadline, a new one takes that activation back.
+    /// Adding an added event changes its deadline if one is given, and nothing otherwise; except that one in
+    /// [`Mode::OneShot`] is armed again, and then counts as the newest on its descriptor. If the event is active because of
+    /// its earlier deadline, a new one takes that activation back.
     ///
     /// # Errors
     ///
@@ -141,9 +142,13 @@ impl<B: Backend, P> Engine<B, P> {
         if let Some(deadline) = deadline {
             self.reserve_deadline(index, deadline)?;
         }
-        if flags.intersects(HAS_TARGET) && !flags.contains(Flags::INSERTED) {
-            self.register(index)?;
-            self.note_registrations();
+        if flags.intersects(HAS_TARGET) {
+            if !flags.contains(Flags::INSERTED) {
+                self.register(index)?;
+                self.note_registrations();
+            } else if self.slots.get(index).mode == Mode::OneShot {
+                self.register_once_more(index)?;
+            }
         }
         if let Some(deadline) = deadline {
             self.arm(index, deadline);
@@ -279,7 +284,7 @@ impl<B: Backend, P> Engine<B, P> {
     }
 
     /// Changes the conditions that an I/O event waits for, whether it is added or not. Of several events on a descriptor
-    /// it then counts as the newest.
+    /// it then counts as the newest. One in [`Mode::OneShot`] is armed again by that, also if it has the interest already.
     ///
     /// # Errors
     ///
@@ -294,7 +299,9 @@ impl<B: Backend, P> Engine<B, P> {
         self.backend.supports(Registration { interest, mode })?;
         let slot = self.slots.get_mut(index);
         let old = std::mem::replace(&mut slot.interest, interest);
-        if old == interest || !slot.flags.contains(Flags::INSERTED) {
+        // In one-shot mode the kernel may have become silent since it was told.
+        let is_told = old == interest && mode != Mode::OneShot;
+        if is_told || !slot.flags.contains(Flags::INSERTED) {
             return Ok(());
         }
         let changed = self.remap(index, fd, Registration { interest, mode });

@@ -162,6 +162,15 @@ impl<B: Backend, P> Engine<B, P> {
         checked.and(told)
     }
 
+    /// Puts an event that is on the map there once more, so that the kernel is told of it anew: in one-shot mode it is silent
+    /// since its latest report.
+    #[cold]
+    pub(super) fn register_once_more(&mut self, index: u32) -> Result<(), Error> {
+        let slot = self.slots.get(index);
+        let (fd, registration) = (slot.target, slot.registration());
+        self.remap(index, fd, registration)
+    }
+
     /// Puts an event that is on the map there with another registration.
     pub(super) fn remap(&mut self, index: u32, fd: RawFd, wanted: Registration) -> Result<(), Error> {
         let Some((_, before)) = self.fds.registration(index) else {

@@ -141,7 +141,8 @@ impl<B: Backend> LoopHandle<B> {
     }
 
     /// Deletes an event and waits for its callback: when this returns, the callback is not running, and will not be
-    /// called unless the event is added or activated again. In the loop's own thread there is nothing to wait for.
+    /// called unless the event is added or activated again: activations from before are taken back, also those by an
+    /// [`Activator`] that the loop has not come to. In the loop's own thread there is nothing to wait for.
     ///
     /// # Errors
     ///
@@ -159,7 +160,7 @@ impl<B: Backend> LoopHandle<B> {
         let waiting = runner
             .map(|runner| waits::enter(runner, self.shared.id()))
             .transpose()?;
-        let deleted = state.engine()?.delete(key);
+        let deleted = state.delete(key);
         self.wake_for(&state);
         if let Some(waiting) = waiting {
             state.wait_turn();
@@ -168,14 +169,18 @@ impl<B: Backend> LoopHandle<B> {
         deleted
     }
 
-    /// Deletes an event and does not wait: its callback may still be running in the loop's thread when this returns.
+    /// As [`delete`](Self::delete), but does not wait: the callback may still be running in the loop's thread when this
+    /// returns.
     ///
     /// # Errors
     ///
     /// Those of [`Reactor::delete`](crate::Reactor::delete), and [`Error::Gone`].
     #[doc(alias = "event_del_noblock")]
     pub fn delete_nowait(&self, key: EventKey) -> Result<(), Error> {
-        self.with(|engine| engine.delete(key))
+        let mut state = self.shared.monitor.lock();
+        let deleted = state.delete(key);
+        self.wake_for(&state);
+        deleted
     }
 
     /// Removes an event. Its closure and source are dropped in the loop's thread: at its next turn, or that of its next
@@ -358,8 +363,8 @@ impl<B: Backend> LoopHandle<B> {
         self.shared.inbox.post(Box::new(closure))
     }
 
-    /// A handle that makes one event active, at little cost when that is done often. [`activate`](Self::activate) takes
-    /// the lock each time.
+    /// A handle that makes one event active, at little cost when that is done often: it does not take the lock of the loop's
+    /// events, which the handle's own [`activate`](Self::activate) takes each time.
     #[must_use]
     pub fn activator(&self, key: EventKey) -> Activator<Self> {
         Activator::new(self.clone(), key)
@@ -471,7 +476,7 @@ impl<B: Backend> LoopHandle<B> {
 
 impl<B: Backend> Post for LoopHandle<B> {
     fn post_activation(&self, ring: Ring) -> Result<(), Error> {
-        self.shared.inbox.send(Message::Ring(ring)).map_err(|_| Error::Gone)
+        self.shared.inbox.ring(ring)
     }
 }
 

@@ -22,7 +22,7 @@ use crate::engine::Engine;
 use crate::hooks::Hooks;
 use crate::remote::{Inbox, Messages};
 use crate::time_source::TimeSource;
-use crate::{Error, Fired};
+use crate::{Error, EventKey, Fired};
 
 type SharedCallback<B> = Box<dyn FnMut(&mut SharedContext<'_, B>, Fired) + Send>;
 type SharedInbox<B> = Inbox<SharedPosted<B>, SharedCallback<B>>;
@@ -51,6 +51,7 @@ struct State<B: Backend> {
     /// `None` once the loop has been dropped.
     engine: Option<Engine<B, SharedCallback<B>>>,
     hooks: Hooks<SharedHook<B>>,
+    messages: SharedMessages<B>,
     /// The thread that runs the loop.
     owner: Option<ThreadId>,
     /// Whether the loop's thread sleeps, or is about to, so that changes have to wake it.
@@ -60,6 +61,13 @@ struct State<B: Backend> {
 impl<B: Backend> State<B> {
     fn engine(&mut self) -> Result<&mut Engine<B, SharedCallback<B>>, Error> {
         self.engine.as_mut().ok_or(Error::Gone)
+    }
+
+    /// Deletes an event, and what is on its way to make it active.
+    fn delete(&mut self, key: EventKey) -> Result<(), Error> {
+        let engine = self.engine.as_mut().ok_or(Error::Gone)?;
+        self.messages.take_back(key);
+        engine.delete(key)
     }
 }
 

@@ -10,11 +10,11 @@ use ev_backend::{AnyBackend, Backend};
 use ev_thread::{Monitor, MonitorGuard};
 use ev_timer::Time;
 
-use super::{LoopHandle, Shared, SharedCallback, SharedContext, SharedMessages, State, waits};
+use super::{LoopHandle, Shared, SharedCallback, SharedContext, State, waits};
 use crate::diagnostics::error;
 use crate::engine::{Engine, Held, Outcome, RunMode, Step, Stop, Taken};
 use crate::hooks::{Hooks, Phase};
-use crate::remote::{Inbox, Message, Messages};
+use crate::remote::{Inbox, Message, Messages, Sleeper};
 use crate::{Config, Error, EventKey, Fired};
 
 /// An event loop whose events any thread may add, delete and activate, through [`LoopHandle`]s.
@@ -54,7 +54,7 @@ use crate::{Config, Error, EventKey, Fired};
 pub struct SharedLoop<B: Backend = AnyBackend> {
     handle: LoopHandle<B>,
     waiter: B::Waiter,
-    messages: SharedMessages<B>,
+    sleeper: Sleeper,
     /// The engine, when the loop is being dropped: it goes after the waiter, so that with both halves of the backend gone
     /// the kernel has forgotten all sources before they are closed.
     remains: Option<Engine<B, SharedCallback<B>>>,
@@ -96,18 +96,20 @@ impl<B: Backend> SharedLoop<B> {
         let state = State {
             engine: Some(engine),
             hooks: Hooks::new(),
+            messages: Messages::new(Arc::clone(&inbox)),
             owner: None,
             asleep: false,
         };
+        let sleeper = Sleeper::new(&inbox);
         let shared = Shared {
             monitor: Monitor::new(state),
-            inbox: Arc::clone(&inbox),
+            inbox,
             clock: config.clock.clone(),
         };
         Ok(Self {
             handle: LoopHandle::new(Arc::new(shared)),
             waiter,
-            messages: Messages::new(inbox),
+            sleeper,
             remains: None,
         })
     }
@@ -137,7 +139,7 @@ impl<B: Backend> SharedLoop<B> {
         let Self {
             handle,
             waiter,
-            messages,
+            sleeper,
             ..
         } = self;
         let mut running = Running {
@@ -146,7 +148,7 @@ impl<B: Backend> SharedLoop<B> {
         };
         running.state.owner = Some(waits::this_thread());
         running.engine().begin_run(mode);
-        running.turns(waiter, messages)
+        running.turns(waiter, sleeper)
     }
 
     /// Makes the loop usable in a child process after `fork`; see [`EventLoop::reinit`](crate::EventLoop::reinit).
@@ -169,9 +171,11 @@ impl<B: Backend> Drop for SharedLoop<B> {
         let mut state = self.handle.shared.monitor.lock();
         self.remains = state.engine.take();
         let hooks = mem::replace(&mut state.hooks, Hooks::new());
+        let messages = state.messages.abandon();
         drop(state);
         drop(hooks);
-        drop(self.messages.inbox.close());
+        drop(messages);
+        drop(self.handle.shared.inbox.close());
     }
 }
 
@@ -193,6 +197,14 @@ impl<B: Backend> Running<'_, B> {
         self.state.engine.as_mut().expect("a loop that runs exists")
     }
 
+    fn held(&self) -> Held {
+        if self.state.messages.is_empty() {
+            Held::Nothing
+        } else {
+            Held::Work
+        }
+    }
+
     /// The time, if there is any deadline that it can be compared to.
     #[expect(clippy::inline_always, reason = "part of every turn")]
     #[inline(always)]
@@ -204,19 +216,19 @@ impl<B: Backend> Running<'_, B> {
         }
     }
 
-    fn turns(&mut self, waiter: &mut B::Waiter, messages: &mut SharedMessages<B>) -> io::Result<Outcome> {
+    fn turns(&mut self, waiter: &mut B::Waiter, sleeper: &mut Sleeper) -> io::Result<Outcome> {
         loop {
-            let held = if messages.is_empty() { Held::Nothing } else { Held::Work };
+            let held = self.held();
             let now = self.turn_time();
             match self.engine().begin_turn(now, held, waiter)? {
                 // What was posted before the last hold went came after `held` had looked, if it went just now.
-                Step::Leave(Outcome::Empty) if !messages.is_empty() => continue,
+                Step::Leave(Outcome::Empty) if self.held() == Held::Work => continue,
                 Step::Leave(outcome) => return Ok(outcome),
                 Step::Wait(timeout) => {
-                    let (now, timeout) = self.prepare(now, timeout, waiter, messages)?;
+                    let (now, timeout) = self.prepare(now, timeout, waiter)?;
                     let until = || timeout.map(|timeout| now + timeout);
                     self.state.asleep = true;
-                    let waited = self.state.unlocked(|| messages.wait(waiter, until, timeout));
+                    let waited = self.state.unlocked(|| sleeper.wait(waiter, until, timeout));
                     self.state.asleep = false;
                     waited?;
                 }
@@ -229,8 +241,8 @@ impl<B: Backend> Running<'_, B> {
                 let now = self.handle.shared.read_clock();
                 self.engine().expire(now);
             }
-            if !messages.is_empty() {
-                self.run_messages(messages);
+            if !self.state.messages.is_empty() {
+                self.run_messages();
             }
             self.dispatch();
             if let Some(outcome) = self.engine().end_turn() {
@@ -245,13 +257,12 @@ impl<B: Backend> Running<'_, B> {
         now: Time,
         timeout: Option<Duration>,
         waiter: &mut B::Waiter,
-        messages: &SharedMessages<B>,
     ) -> io::Result<(Time, Option<Duration>)> {
         if self.state.hooks.is_empty() {
             return Ok((now, timeout));
         }
         self.run_hooks(Phase::Prepare, timeout);
-        let held = if messages.is_empty() { Held::Nothing } else { Held::Work };
+        let held = self.held();
         let now = self.turn_time();
         Ok((now, self.engine().plan_wait(now, held, waiter)?))
     }
@@ -264,10 +275,10 @@ impl<B: Backend> Running<'_, B> {
 
     /// Does what other threads have asked for until now. Not in line, as most turns have nothing of it.
     #[inline(never)]
-    fn run_messages(&mut self, messages: &mut SharedMessages<B>) {
-        messages.take_batch();
+    fn run_messages(&mut self) {
+        self.state.messages.take_batch();
         while self.engine().stopping() != Some(Stop::Now)
-            && let Some(message) = messages.next()
+            && let Some(message) = self.state.messages.next()
         {
             match message {
                 Message::Call(closure) => {

@@ -100,6 +100,22 @@ impl<B: Backend + 'static> Remote<B> {
     }
 }
 
+impl Remote {
+    /// Activates an event by an activator of its own.
+    pub fn activator(&self, key: EventKey) -> Box<dyn Fn() + Send> {
+        match self {
+            Self::Local(remote) => {
+                let activator = remote.activator(key);
+                Box::new(move || activator.activate().expect("the loop exists"))
+            }
+            Self::Shared(handle) => {
+                let activator = handle.activator(key);
+                Box::new(move || activator.activate().expect("the loop exists"))
+            }
+        }
+    }
+}
+
 /// A loop's events, inside or outside a callback.
 pub enum Events<'a, B: Backend = AnyBackend> {
     Local(&'a mut Reactor<(), B>),

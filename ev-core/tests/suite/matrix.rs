@@ -368,6 +368,16 @@ pub fn perform(cell: &Cell, condition: Condition, interest: Interest, mode: Mode
     };
     assert_eq!(log.take(), again, "{what}: in the next turn");
     assert!(lp.events().is_pending(key).unwrap(), "{what}: it stays added");
+    let once_more = match mode {
+        Mode::Level | Mode::Exclusive | Mode::OneShot => &expected[..],
+        Mode::Edge => &[],
+    };
+    lp.events().add(key).unwrap();
+    lp.pass();
+    assert_eq!(log.take(), once_more, "{what}: added once more");
+    lp.events().set_interest(key, interest).unwrap();
+    lp.pass();
+    assert_eq!(log.take(), once_more, "{what}: given its interest once more");
     lp.events().delete(key).unwrap();
     lp.events().add(key).unwrap();
     lp.pass();

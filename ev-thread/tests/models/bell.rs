@@ -57,3 +57,23 @@ fn the_last_answer_sees_what_came_before_the_last_ring() {
         assert_eq!(shared.answer(), None);
     });
 }
+
+/// Whoever takes a message back answers its bell: a ring that comes later is not merged with what is gone.
+#[test]
+fn a_ring_after_a_message_was_taken_back_leaves_another() {
+    model(|| {
+        let shared = Shared::new();
+        let writer = thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || shared.write(1)
+        });
+        shared.mailbox.retain(|()| {
+            shared.bell.answer();
+            false
+        });
+        shared.write(2);
+        writer.join().unwrap();
+        assert!(shared.answer().is_some());
+        assert_eq!(shared.answer(), None);
+    });
+}

@@ -118,6 +118,24 @@ fn each_of_two_messages_is_taken_once() {
 }
 
 #[test]
+fn what_was_sent_before_is_taken_back_and_the_rest_is_taken() {
+    model(|| {
+        let inbox = Arc::new(Inbox::new());
+        let sender = send(&inbox, 2);
+        inbox.send(1).unwrap();
+        assert_eq!(inbox.mailbox.retain(|&message| message != 1), 1);
+        let mut taken = Vec::new();
+        while taken.is_empty() {
+            inbox.sleep();
+            taken = inbox.take();
+        }
+        assert_eq!(taken, [2]);
+        assert!(inbox.mailbox.is_empty());
+        sender.join().unwrap().unwrap();
+    });
+}
+
+#[test]
 fn a_message_to_a_loop_that_does_not_run_is_found_without_a_write() {
     model(|| {
         let inbox = Arc::new(Inbox::new());

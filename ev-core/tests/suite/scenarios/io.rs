@@ -10,8 +10,9 @@ use ev_sys::{errno, process, socket};
 
 use super::scenarios;
 use crate::cell::Cell;
+use crate::events::Loop;
 use crate::harness::{Skip, Verdict};
-use crate::support::{Log, assert_errno, fill, need, pair, ready_pair, tcp_pair, watch};
+use crate::support::{HOUR, Log, assert_errno, fill, need, pair, ready_pair, tcp_pair, watch};
 
 scenarios!("io":
     readable,
@@ -32,6 +33,9 @@ scenarios!("io":
     edge_added_again_reports_anew,
     an_edge_survives_the_deletion_of_another_event,
     one_shot_mode_reports_once,
+    one_shot_mode_is_armed_by_adding,
+    one_shot_mode_is_armed_in_the_own_callback,
+    one_shot_mode_is_armed_for_all_events_on_a_descriptor,
     exclusive_is_reported_like_level,
     exclusive_shares_a_descriptor_with_nobody,
     modes_on_one_descriptor_agree,
@@ -367,7 +371,7 @@ fn an_edge_survives_the_deletion_of_another_event(cell: &Cell) -> Verdict {
     Ok(())
 }
 
-/// In one-shot mode the event stays added, but is silent after one report until it is deleted and added.
+/// In one-shot mode the event stays added, but is silent after one report. Deleting and adding it arms it.
 fn one_shot_mode_reports_once(cell: &Cell) -> Verdict {
     let mut lp = cell.open();
     let (near, _far) = ready_pair();
@@ -384,6 +388,95 @@ fn one_shot_mode_reports_once(cell: &Cell) -> Verdict {
         lp.events().delete(key).unwrap();
         lp.events().add(key).unwrap();
     }
+    Ok(())
+}
+
+/// Adding it again arms it, and so does giving it an interest, also the one that it has: on raw and on owned descriptors. It
+/// is added all the while.
+fn one_shot_mode_is_armed_by_adding(cell: &Cell) -> Verdict {
+    let mut lp = cell.open();
+    let (near, _far) = ready_pair();
+    let copy = near.try_clone().unwrap();
+    let raw = RawIo::new(near.as_raw_fd(), Interest::READ).mode(Mode::OneShot);
+    let events = [
+        watch(&mut lp, raw),
+        watch(&mut lp, Io::new(copy, Interest::READ).mode(Mode::OneShot)),
+    ];
+    lp.pass();
+    for (key, log) in &events {
+        assert_eq!(log.take(), [Causes::READ]);
+        for arm in [
+            |lp: &mut Loop, key| lp.events().add(key).unwrap(),
+            |lp: &mut Loop, key| lp.events().add_after(key, HOUR).unwrap(),
+            |lp: &mut Loop, key| lp.events().set_interest(key, Interest::READ).unwrap(),
+            |lp: &mut Loop, key| lp.events().set_interest(key, Interest::READ | Interest::ERROR).unwrap(),
+        ] {
+            lp.pass();
+            assert_eq!(log.take(), [], "silent");
+            assert!(lp.events().is_pending(*key).unwrap());
+            arm(&mut lp, *key);
+            lp.pass();
+            assert_eq!(log.take(), [Causes::READ], "armed");
+        }
+    }
+    Ok(())
+}
+
+/// An event that is added in each call of its callback is like a level-triggered one.
+fn one_shot_mode_is_armed_in_the_own_callback(cell: &Cell) -> Verdict {
+    let mut lp = cell.open();
+    let (near, _far) = ready_pair();
+    let copy = near.try_clone().unwrap();
+    let log = Log::new();
+    let raw = RawIo::new(near.as_raw_fd(), Interest::READ).mode(Mode::OneShot);
+    let seen = log.clone();
+    lp.events().insert(raw, move |cx, (), fired| {
+        cx.add(fired.key()).unwrap();
+        seen.push("raw");
+    });
+    let seen = log.clone();
+    let owned = Io::new(copy, Interest::READ).mode(Mode::OneShot);
+    lp.events().insert(owned, move |cx, _, fired| {
+        cx.add(fired.key()).unwrap();
+        seen.push("owned");
+    });
+    for _ in 0..3 {
+        lp.pass();
+        let mut called = log.take();
+        called.sort_unstable();
+        assert_eq!(called, ["owned", "raw"]);
+    }
+    Ok(())
+}
+
+/// One report silences all events on the descriptor, and adding one of them arms all. What was armed stays so when another
+/// event leaves.
+fn one_shot_mode_is_armed_for_all_events_on_a_descriptor(cell: &Cell) -> Verdict {
+    let mut lp = cell.open();
+    let (near, _far) = ready_pair();
+    let log = Log::new();
+    let keys = ["first", "second", "third"].map(|name| {
+        let event = RawIo::new(near.as_raw_fd(), Interest::READ).mode(Mode::OneShot);
+        lp.events().insert(event, log.noting(name))
+    });
+    lp.pass();
+    assert_eq!(log.take(), ["third", "second", "first"]);
+    lp.pass();
+    assert_eq!(log.len(), 0, "silent");
+    lp.events().add(keys[1]).unwrap();
+    lp.pass();
+    assert_eq!(
+        log.take(),
+        ["second", "third", "first"],
+        "the one that was added is the newest"
+    );
+    lp.events().add(keys[0]).unwrap();
+    lp.events().delete(keys[1]).unwrap();
+    lp.events().delete(keys[2]).unwrap();
+    lp.pass();
+    assert_eq!(log.take(), ["first"]);
+    lp.pass();
+    assert_eq!(log.len(), 0, "silent");
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! Other threads: what they ask of a loop, when it wakes, and who waits for whom.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Barrier, OnceLock};
 use std::thread::{self, ThreadId};
@@ -37,10 +38,16 @@ scenarios!("threads":
     a_stop_after_turn_during_the_wait,
     a_dropped_loop_gives_closures_back,
     a_dropped_loop_drops_what_was_posted,
+    a_dropped_loop_drops_what_a_run_has_left,
     a_dropped_loop_answers_gone,
     delete_waits_for_the_running_callback,
     delete_does_not_wait_for_another_callback,
     delete_nowait_does_not_wait,
+    delete_takes_back_what_an_activator_asked,
+    delete_in_a_post_takes_back_what_an_activator_asked,
+    delete_between_two_runs_takes_back_what_an_activator_asked,
+    delete_nowait_takes_back_what_an_activator_asked,
+    no_activator_calls_an_event_after_its_deletion,
     neither_adding_nor_activating_waits_for_the_callback,
     delete_of_the_last_event_ends_the_loop,
     remove_drops_the_closure_in_the_loops_thread,
@@ -395,6 +402,29 @@ fn a_dropped_loop_drops_what_was_posted(cell: &Cell) -> Verdict {
     Ok(())
 }
 
+/// Asks the loop something when it is dropped, and logs whether that was gone.
+struct Asking(LoopHandle, Log<bool>);
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.1.push(matches!(self.0.len(), Err(Error::Gone)));
+    }
+}
+
+/// So is what the last run has taken out and not come to; and it may reach for the loop then.
+fn a_dropped_loop_drops_what_a_run_has_left(cell: &Cell) -> Verdict {
+    let mut lp = shared(cell.open())?;
+    let (handle, log) = (lp.handle(), Log::new());
+    handle.post(|cx| cx.stop().unwrap()).unwrap();
+    let left = Asking(handle.clone(), log.clone());
+    handle.post(move |_| drop(left)).unwrap();
+    assert_eq!(lp.run().unwrap(), Outcome::Stopped);
+    assert_eq!(log.len(), 0);
+    drop(lp);
+    assert_eq!(log.take(), [true]);
+    Ok(())
+}
+
 /// Every operation of a handle whose loop was dropped is refused; what was to be inserted comes back.
 fn a_dropped_loop_answers_gone(cell: &Cell) -> Verdict {
     let lp = shared(cell.open())?;
@@ -512,6 +542,141 @@ fn delete_nowait_does_not_wait(cell: &Cell) -> Verdict {
     assert_eq!(lp.run().unwrap(), Outcome::Empty);
     deleter.join().unwrap();
     assert!(lp.handle().contains(key).unwrap());
+    Ok(())
+}
+
+/// An event that is deleted before the loop comes to its activators' messages is not called for them. Those of other events
+/// are, and the activators work as before.
+fn delete_takes_back_what_an_activator_asked(cell: &Cell) -> Verdict {
+    let mut lp = cell.open();
+    let log = Log::new();
+    let [deleted, other] = ["deleted", "other"].map(|name| lp.events().insert(User::new(), log.noting(name)));
+    let remote = lp.remote();
+    let activators = [deleted, other, deleted].map(|key| remote.activator(key));
+    for _ in 0..2 {
+        for activate in &activators {
+            activate();
+        }
+        assert!(!lp.events().is_active(deleted).unwrap(), "not yet");
+        lp.events().delete(deleted).unwrap();
+        lp.pass();
+        assert_eq!(log.take(), ["other"]);
+        for activate in &activators {
+            activate();
+            lp.pass();
+        }
+        assert_eq!(log.take(), ["deleted", "other", "deleted"]);
+    }
+    Ok(())
+}
+
+/// So is one that a posted closure deletes, with the messages taken out already. What is asked after the deletion stands.
+fn delete_in_a_post_takes_back_what_an_activator_asked(cell: &Cell) -> Verdict {
+    let mut lp = cell.open();
+    let log = Log::new();
+    let [deleted, other] = ["deleted", "other"].map(|name| lp.events().insert(User::new(), log.noting(name)));
+    let remote = lp.remote();
+    let [activate, activate_other, in_post] = [deleted, other, deleted].map(|key| remote.activator(key));
+    let posted = remote.post(move |cx| {
+        in_post();
+        cx.delete(deleted).unwrap();
+    });
+    posted.unwrap();
+    activate();
+    activate_other();
+    remote.post(log.note("posted")).unwrap();
+    activate();
+    lp.pass();
+    lp.pass();
+    assert_eq!(log.take(), ["posted", "other"]);
+    activate();
+    lp.pass();
+    assert_eq!(log.take(), ["deleted"]);
+    let posted = remote.post(move |cx| {
+        cx.delete(deleted).unwrap();
+        activate();
+    });
+    posted.unwrap();
+    lp.pass();
+    lp.pass();
+    assert_eq!(log.take(), ["deleted"]);
+    Ok(())
+}
+
+/// So is one that is deleted after a run that left messages to the next.
+fn delete_between_two_runs_takes_back_what_an_activator_asked(cell: &Cell) -> Verdict {
+    let mut lp = cell.open();
+    let log = Log::new();
+    let key = lp.events().insert(User::new(), log.noting("deleted"));
+    let remote = lp.remote();
+    let activate = remote.activator(key);
+    let stops = |cx: &mut Events<'_>| {
+        cx.stop();
+    };
+    remote.post(stops).unwrap();
+    activate();
+    remote.post(log.note("posted")).unwrap();
+    assert_eq!(lp.run(), Outcome::Stopped);
+    lp.events().delete(key).unwrap();
+    assert_eq!(lp.run(), Outcome::Empty);
+    assert_eq!(log.take(), ["posted"]);
+    activate();
+    assert_eq!(lp.run(), Outcome::Empty);
+    assert_eq!(log.take(), ["deleted"]);
+    Ok(())
+}
+
+/// The deletion that does not wait for the callback does so as well.
+fn delete_nowait_takes_back_what_an_activator_asked(cell: &Cell) -> Verdict {
+    let mut lp = shared(cell.open())?;
+    let handle = lp.handle();
+    let log = Log::new();
+    let seen = log.clone();
+    let key = handle.insert(User::new(), move |_, (), _| seen.push(())).unwrap();
+    let activator = handle.activator(key);
+    for calls in 0..2 {
+        activator.activate().unwrap();
+        if calls == 0 {
+            handle.delete_nowait(key).unwrap();
+        }
+        assert_eq!(lp.run().unwrap(), Outcome::Empty);
+        assert_eq!(log.take().len(), calls);
+    }
+    Ok(())
+}
+
+/// A thread that activates and deletes an event in turns sees no call between a deletion and the next activation, wherever
+/// the loop is meanwhile.
+fn no_activator_calls_an_event_after_its_deletion(cell: &Cell) -> Verdict {
+    let mut lp = shared(cell.open())?;
+    let handle = lp.handle();
+    let (log, deleted) = (Log::new(), Arc::new(AtomicBool::new(false)));
+    let (late, is_deleted) = (log.clone(), Arc::clone(&deleted));
+    let key = handle
+        .insert(User::new(), move |_, (), _| {
+            late.push(is_deleted.load(Ordering::Relaxed));
+        })
+        .unwrap();
+    let thread = thread::spawn(move || {
+        let activator = handle.activator(key);
+        for n in 0..200 {
+            deleted.store(false, Ordering::Relaxed);
+            activator.activate().unwrap();
+            (0..n % 20).for_each(|_| thread::yield_now());
+            handle.delete(key).unwrap();
+            deleted.store(true, Ordering::Relaxed);
+            // With the second the turn of the first is over, whose events would include this one.
+            for _ in 0..2 {
+                let (passed, has_passed) = mpsc::channel();
+                handle.post(move |_| passed.send(()).unwrap()).unwrap();
+                has_passed.recv().unwrap();
+            }
+        }
+        handle.stop().unwrap();
+    });
+    assert_eq!(lp.run_with(RunMode::FOREVER).unwrap(), Outcome::Stopped);
+    thread.join().unwrap();
+    assert!(!log.take().contains(&true), "a call after the deletion");
     Ok(())
 }
 
