@@ -76,9 +76,6 @@
     )
 )]
 
-#[cfg(not(any(feature = "epoll", feature = "poll", feature = "select", feature = "kqueue")))]
-compile_error!("ev-core needs a backend: enable at least one of the features epoll, poll, select and kqueue");
-
 #[cfg(feature = "threads")]
 mod activator;
 mod config;

@@ -97,13 +97,14 @@ impl Combination<'_> {
         self.package == "ev-core" && !self.features.iter().any(has_backend)
     }
 
-    /// What a check's result means: the core has to be refused, with the reason, where it lacks a backend.
+    /// What a check's result means: where the core lacks a backend it has to be refused, with the reason and without an
+    /// error of the compiler beside it.
     fn judge(&self, checked: Result) -> Result {
         if !self.lacks_a_backend() {
             return checked;
         }
         match checked {
-            Err(Error::Failed(problem)) if problem.contains(NEEDS_A_BACKEND) => Ok(()),
+            Err(Error::Failed(problem)) if problem.contains(NEEDS_A_BACKEND) && !problem.contains("error[") => Ok(()),
             Ok(()) => Err(Error::Failed("built without a backend, which it must not".into())),
             other => other,
         }
@@ -163,6 +164,8 @@ mod tests {
         };
         assert!(core(vec!["signals"]).judge(refusal()).is_ok());
         assert!(core(vec!["signals"]).judge(Ok(())).is_err());
+        let more = format!("error: {NEEDS_A_BACKEND}\nerror[E0432]: unresolved import");
+        assert!(core(vec!["signals"]).judge(Err(Error::Failed(more))).is_err());
         assert!(
             core(vec!["signals"])
                 .judge(Err(Error::Failed("another error".into())))
