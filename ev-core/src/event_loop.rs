@@ -55,7 +55,8 @@ impl<S> EventLoop<S> {
     ///
     /// # Errors
     ///
-    /// [`Error::Open`] when no backend can be opened, for want of descriptors in the first place.
+    /// [`Error::Open`] when no backend can be opened, for want of descriptors in the first place. Nothing lesser is taken
+    /// then; see [`backend::Config::make_do`](crate::backend::Config::make_do).
     #[doc(alias = "event_base_new")]
     pub fn new() -> Result<Self, Error> {
         Self::with_config(&Config::new())
@@ -65,8 +66,8 @@ impl<S> EventLoop<S> {
     ///
     /// # Errors
     ///
-    /// [`Error::Open`] when none of the allowed backends has what is required or can be opened. It names each candidate
-    /// and why it was passed over.
+    /// [`Error::Open`] when none of the allowed backends has what is required, or the best of them cannot be opened for want
+    /// of descriptors or memory. It names the candidates and why each was passed over.
     #[doc(alias = "event_base_new_with_config")]
     pub fn with_config(config: &Config) -> Result<Self, Error> {
         let (backend, waiter) = config.backend.open()?;

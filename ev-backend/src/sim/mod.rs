@@ -82,7 +82,7 @@ use thiserror::Error;
 pub use self::clock::{Pace, VirtualClock};
 pub use self::script::{Script, Source};
 use self::world::{Plan, Shared, WAKE};
-use crate::{AnyWaiter, Backend, Change, Config, Features, Readiness, Tag, UpdateError, Waiter};
+use crate::{AnyWaiter, Backend, Change, Config, Features, OpenError, Readiness, Tag, UpdateError, Waiter};
 
 /// A backend whose readiness and time are scripted; see the [module](self).
 ///
@@ -150,7 +150,7 @@ impl Sim {
     /// Those of opening the real backend beneath, whose environment variables are not heeded, and a pipe.
     pub fn new(seed: u64) -> io::Result<(Self, SimWaiter, Script)> {
         let config = Config::new().ignore_environment();
-        let (backend, waiter) = config.open().map_err(io::Error::other)?;
+        let (backend, waiter) = config.open().map_err(OpenError::into_io)?;
         let shared = Arc::new(Shared::new(backend)?);
         let waiter = SimWaiter {
             shared: Arc::clone(&shared),
