@@ -7,7 +7,12 @@ use std::env;
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let backends = ["EPOLL", "KQUEUE", "POLL", "SELECT"];
-    if !backends.iter().any(|name| env::var_os(format!("CARGO_FEATURE_{name}")).is_some()) {
-        println!("cargo::error=ev-core needs a backend: enable at least one of the features epoll, kqueue, poll and select");
+    if !backends
+        .iter()
+        .any(|name| env::var_os(format!("CARGO_FEATURE_{name}")).is_some())
+    {
+        println!(
+            "cargo::error=ev-core needs a backend: enable at least one of the features epoll, kqueue, poll and select"
+        );
     }
 }

@@ -26,7 +26,7 @@ fn hint(refusal: &io::Error) -> &'static str {
     match refusal.kind() {
         // EPERM, see epoll_ctl(2).
         io::ErrorKind::PermissionDenied => {
-            ": so epoll answers for regular files and directories, which backends with the feature ANY_FILE take"
+            "; epoll refuses regular files and directories so, and backends with the feature ANY_FILE take them"
         }
         _ => "",
     }
