@@ -2,7 +2,7 @@
 
 use std::{env, error, fmt, io};
 
-use ev_sys::process;
+use ev_sys::{errno, process};
 use thiserror::Error;
 
 use crate::Features;
@@ -11,7 +11,8 @@ use crate::any::{AnyBackend, AnyWaiter, CANDIDATES, Candidate};
 /// What the backend to be opened must be and must not be.
 ///
 /// [`open`](Self::open) takes the first of [`supported`](crate::supported) that is not avoided, not excluded by the
-/// environment, has all required features, and starts.
+/// environment, has all required features, and starts. One that does not start is passed over if the system lacks it, or
+/// forbids it. If only descriptors or memory are lacking, nothing is opened: see [`make_do`](Self::make_do).
 ///
 /// # Environment
 ///
@@ -36,6 +37,7 @@ pub struct Config {
     required: Features,
     environment: Environment,
     precision: Precision,
+    shortage: Shortage,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,6 +52,14 @@ enum Precision {
     #[default]
     AsCheap,
     Always,
+}
+
+/// What is done when a backend does not start for want of descriptors or memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Shortage {
+    #[default]
+    Fails,
+    PassesOver,
 }
 
 impl Config {
@@ -68,7 +78,7 @@ impl Config {
         self
     }
 
-    /// Passes over every backend but the one of this name. For tests.
+    /// Passes over every backend but the one of this name. For tests. If no backend has it, [`open`](Self::open) says so.
     #[must_use]
     pub fn only(mut self, name: impl Into<String>) -> Self {
         self.only = Some(name.into());
@@ -100,20 +110,41 @@ impl Config {
         self
     }
 
+    /// Also passes over a backend that does not start for want of descriptors or memory (`EMFILE`, `ENFILE`, `ENOMEM`),
+    /// and goes on to a lesser one, as libevent does.
+    ///
+    /// Otherwise that is an error: the shortage may pass, and the loop would have the lesser backend for life.
+    #[must_use]
+    pub fn make_do(mut self) -> Self {
+        self.shortage = Shortage::PassesOver;
+        self
+    }
+
     /// Opens the first backend that fits.
     ///
     /// # Errors
     ///
-    /// [`OpenError`] where none fits; it tells why of each.
+    /// [`OpenError`] where none fits, or where one that fits cannot be opened for want of descriptors or memory; it tells
+    /// why of each.
     pub fn open(&self) -> Result<(AnyBackend, AnyWaiter), OpenError> {
         let mut passed_over = Vec::new();
         for candidate in CANDIDATES {
             match self.consider(candidate) {
                 Ok(opened) => return Ok(opened),
-                Err(reason) => passed_over.push((candidate.name, reason)),
+                Err(reason) => {
+                    let is_last = self.shortage == Shortage::Fails && reason.is_shortage();
+                    passed_over.push((candidate.name, reason));
+                    if is_last {
+                        break;
+                    }
+                }
             }
         }
-        Err(OpenError { passed_over })
+        let unknown = self
+            .only
+            .clone()
+            .filter(|only| CANDIDATES.iter().all(|one| one.name != only));
+        Err(OpenError { passed_over, unknown })
     }
 
     fn consider(&self, candidate: &Candidate) -> Result<(AnyBackend, AnyWaiter), PassedOver> {
@@ -161,17 +192,33 @@ fn excluding_variable(name: &str) -> Option<String> {
 #[derive(Debug)]
 pub struct OpenError {
     passed_over: Vec<(&'static str, PassedOver)>,
+    /// The name that was asked for, if no backend has it.
+    unknown: Option<String>,
 }
 
 impl OpenError {
-    /// Every backend compiled in with the reason it was passed over, in the order of preference.
+    /// The backends compiled in, each with the reason it was passed over, in the order of preference. If one did not start
+    /// for want of descriptors or memory, it is the last, unless [`Config::make_do`] was asked for.
     pub fn passed_over(&self) -> impl ExactSizeIterator<Item = (&'static str, &PassedOver)> {
         self.passed_over.iter().map(|(name, reason)| (*name, reason))
+    }
+
+    /// The kernel's own error where it had no descriptor or no memory.
+    #[cfg(feature = "sim")]
+    pub(crate) fn into_io(mut self) -> io::Error {
+        match self.passed_over.pop_if(|(_, reason)| reason.is_shortage()) {
+            Some((_, PassedOver::Failed(error))) => error,
+            _ => io::Error::other(self),
+        }
     }
 }
 
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(name) = &self.unknown {
+            let names: Vec<_> = self.passed_over.iter().map(|(name, _)| *name).collect();
+            return write!(f, "no backend is called {name:?} here; there are: {}", names.join(", "));
+        }
         f.write_str("no usable backend")?;
         self.passed_over
             .iter()
@@ -197,4 +244,18 @@ pub enum PassedOver {
     /// It did not start.
     #[error("did not start: {0}")]
     Failed(#[source] io::Error),
+}
+
+impl PassedOver {
+    /// Whether it would start if there were more descriptors or more memory.
+    fn is_shortage(&self) -> bool {
+        match self {
+            // ENOMEM is of that kind.
+            Self::Failed(error) => {
+                error.kind() == io::ErrorKind::OutOfMemory
+                    || matches!(error.raw_os_error(), Some(errno::EMFILE | errno::ENFILE))
+            }
+            _ => false,
+        }
+    }
 }

@@ -17,8 +17,19 @@ pub enum UpdateError {
     #[error("the interest is empty")]
     NoInterest,
     /// The kernel refused.
-    #[error(transparent)]
+    #[error("{0}{hint}", hint = hint(.0))]
     Io(#[from] io::Error),
+}
+
+/// What the kernel's own text leaves open.
+fn hint(refusal: &io::Error) -> &'static str {
+    match refusal.kind() {
+        // EPERM, see epoll_ctl(2).
+        io::ErrorKind::PermissionDenied => {
+            "; epoll refuses regular files and directories so, and backends with the feature ANY_FILE take them"
+        }
+        _ => "",
+    }
 }
 
 impl UpdateError {

@@ -44,11 +44,16 @@ fn only_the_named_backend_is_opened() {
     for name in supported() {
         assert_eq!(opened(&quiet().only(*name)), *name);
     }
-    let refused = quiet().only("no such backend").open().unwrap_err();
+    let refused = quiet().only("Epoll").open().unwrap_err();
     assert!(
         refused
             .passed_over()
             .all(|(_, reason)| matches!(reason, PassedOver::Avoided))
+    );
+    let there_are = supported().join(", ");
+    assert_eq!(
+        refused.to_string(),
+        format!("no backend is called \"Epoll\" here; there are: {there_are}")
     );
 }
 
@@ -94,15 +99,19 @@ fn an_error_tells_why_of_each() {
     assert!(error.to_string().ends_with("poll: avoided; select: lacks ERROR_ONLY"));
 }
 
-/// Variables are set for a process of its own, which runs [`what_is_opened_here`].
-fn opened_with(variables: &[&str]) -> String {
+/// Runs one of the tests that are ignored, in a process of its own with these variables.
+fn run_alone(test: &str, variables: &[&str]) -> String {
     let output = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "what_is_opened_here", "--ignored", "--nocapture"])
+        .args(["--exact", test, "--ignored", "--nocapture"])
         .envs(variables.iter().map(|name| (name, "")))
         .output()
         .unwrap();
     assert!(output.status.success(), "{output:?}");
-    let output = String::from_utf8(output.stdout).unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn opened_with(variables: &[&str]) -> String {
+    let output = run_alone("what_is_opened_here", variables);
     let (_, answer) = output.split_once("opened: ").expect("the other process answers");
     answer.lines().next().unwrap().to_owned()
 }
@@ -132,4 +141,31 @@ fn the_environment_excludes_backends() {
             .all(|variable| none.contains(&format!("{variable} is set"))),
         "{none}"
     );
+}
+
+#[test]
+fn no_lesser_backend_is_opened_for_want_of_descriptors() {
+    let output = run_alone("what_is_opened_without_descriptors", &[]);
+    assert!(output.contains("1 passed"), "{output}");
+}
+
+#[test]
+#[ignore = "run by the test above, as it spoils the process for others"]
+fn what_is_opened_without_descriptors() {
+    let needy: Vec<_> = supported().iter().copied().take_while(|&name| name != "poll").collect();
+    assert!(
+        !needy.is_empty() || !cfg!(target_os = "linux"),
+        "epoll needs a descriptor"
+    );
+    ev_sys::process::set_descriptor_limit(0).unwrap();
+    for name in needy {
+        let error = quiet().only(name).open().unwrap_err();
+        let Some((refused, PassedOver::Failed(reason))) = error.passed_over().last() else {
+            panic!("{error}");
+        };
+        assert_eq!((refused, reason.raw_os_error()), (name, Some(ev_sys::errno::EMFILE)));
+        let default = quiet().open().unwrap_err();
+        assert_eq!(default.passed_over().len(), 1, "{default}: the first ends it");
+    }
+    assert_eq!(opened(&quiet().make_do()), "poll", "which needs none");
 }

@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ev_backend::sim::{Pace, Script, Sim, SimWaiter, Source, Stalled};
+use ev_backend::sim::{Pace, Script, Sim, SimWaiter, Source, Stalled, Standstill};
 use ev_backend::{Backend, Change, Features, Interest, Mode, Readiness, Registration, Tag, UpdateError, Waiter};
 
 /// Descriptors that no process has.
@@ -110,6 +110,10 @@ impl Bench {
 
 fn is_stalled(error: &io::Error) -> bool {
     error.kind() == ErrorKind::Deadlock && error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<Stalled>)
+}
+
+fn is_standstill(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::Deadlock && error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<Standstill>)
 }
 
 mod time {
@@ -237,10 +241,77 @@ mod time {
         bench.script.set(A, READ);
         assert_eq!(bench.wait(None), [(1, READ)], "the error does no harm");
     }
-}
 
-mod modes {
-    use super::*;
+    /// As many waits as may find something ready in a row, and the one after them.
+    fn spin(bench: &mut Bench, timeout: Option<Duration>) -> io::Result<Vec<(u64, Readiness)>> {
+        for _ in 0..100_000 {
+            assert_ne!(bench.waiter.wait(timeout).unwrap(), 0);
+        }
+        bench.try_wait(timeout)
+    }
+
+    #[test]
+    fn time_that_stands_still_for_ever_is_an_error() {
+        let mut bench = Bench::new();
+        bench.read(A, 1);
+        bench.script.set(A, READ);
+        bench.script.after(HOUR, A, NONE);
+        for timeout in [None, Some(HOUR)] {
+            assert!(is_standstill(&spin(&mut bench, timeout).unwrap_err()));
+        }
+        assert_eq!(bench.wait(None), [(1, READ)], "the error does no harm");
+        assert_eq!(
+            spin(&mut bench, Some(Duration::ZERO)).unwrap(),
+            [(1, READ)],
+            "no time was asked for"
+        );
+        bench.script.set_pace(Pace::Hold);
+        assert_eq!(
+            spin(&mut bench, None).unwrap(),
+            [(1, READ)],
+            "another thread may say more"
+        );
+        assert_eq!(bench.elapsed(), 0);
+    }
+
+    #[test]
+    fn a_change_begins_the_count_of_waits_anew() {
+        let changes: [fn(&mut Bench); 3] = [
+            |bench| bench.script.set(A, READ),
+            |bench| bench.script.after(HOUR, A, NONE),
+            |bench| bench.read(B, 2),
+        ];
+        for change in changes {
+            let mut bench = Bench::new();
+            bench.read(A, 1);
+            bench.script.set(A, READ);
+            assert_ne!(bench.waiter.wait(None).unwrap(), 0);
+            change(&mut bench);
+            assert!(is_standstill(&spin(&mut bench, None).unwrap_err()));
+        }
+    }
+
+    #[test]
+    fn time_that_goes_on_may_do_so_for_ever() {
+        let mut bench = Bench::new();
+        bench.add(A, 1, Interest::READ, Mode::Edge);
+        for hour in 1..=100_001 {
+            bench.script.after(HOUR * hour, A, READ);
+        }
+        assert_eq!(spin(&mut bench, None).unwrap(), [(1, READ)]);
+        assert_eq!(bench.elapsed(), 100_001 * 3600 * SECOND);
+    }
+
+    #[test]
+    fn real_descriptors_may_be_ready_for_ever() {
+        let (reader, mut writer) = pipe().unwrap();
+        writer.write_all(b"x").unwrap();
+        let mut bench = Bench::new();
+        bench.read(A, 1);
+        bench.script.set(A, READ);
+        bench.read(reader.as_raw_fd(), 2);
+        assert_eq!(spin(&mut bench, None).unwrap(), [(1, READ), (2, READ)]);
+    }
 
     #[test]
     fn level_reports_while_ready() {

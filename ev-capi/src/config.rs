@@ -34,9 +34,10 @@ pub struct event_config {
 }
 
 impl event_config {
-    /// The backend to open, as these settings and the environment say.
+    /// The backend to open, as these settings and the environment say. One that does not start is passed over, for
+    /// whatever reason, as in libevent.
     pub(crate) fn backend(&self) -> backend::Config {
-        let mut config = backend::Config::new().require(features_of(self.required));
+        let mut config = backend::Config::new().make_do().require(features_of(self.required));
         for name in &self.avoided {
             config = config.avoid(name.as_str());
         }

@@ -5,11 +5,14 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use ev_core::{Context, EventLoop, Interest, Io, Signal};
-use libc::{SIGINT, SIGTERM};
+use ev_core::signal::{SIGINT, SIGTERM};
+use ev_core::{Context, Error, EventKey, EventLoop, Interest, Io, Signal, Timer};
 
 /// A connection that nobody uses for that long is closed.
 const IDLE: Duration = Duration::from_secs(30);
+
+/// How long nothing is accepted when that has failed.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What was read and could not be written yet. While there is any, nothing more is read.
 type Backlog = Vec<u8>;
@@ -21,9 +24,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("listening on {}", listener.local_addr()?);
 
     let mut lp = EventLoop::<()>::new()?;
-    lp.insert(Io::new(listener, Interest::READ), |cx, listener, _| {
-        if let Err(error) = accept(cx, listener) {
-            eprintln!("accept: {error}");
+    lp.insert(Io::new(listener, Interest::READ), |cx, listener, fired| {
+        match accept(cx, listener) {
+            Err(error) if error.kind() != ErrorKind::WouldBlock => {
+                eprintln!("accept: {error}");
+                pause(cx, fired.key()).unwrap_or_else(|error| eprintln!("{error}"));
+            }
+            _ => {}
         }
     })?;
     for signal in [SIGINT, SIGTERM] {
@@ -31,6 +38,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     lp.run(&mut ())?;
     Ok(())
+}
+
+/// Deletes the listener for a moment. Without descriptors it stays ready, and would be called again and again.
+fn pause(cx: &mut Context<'_, ()>, listener: EventKey) -> Result<(), Error> {
+    cx.once(Timer::after(PAUSE), move |cx, (), _| {
+        cx.add(listener).unwrap_or_else(|error| eprintln!("{error}"));
+    })?;
+    cx.delete(listener)
 }
 
 fn accept(cx: &mut Context<'_, ()>, listener: &TcpListener) -> io::Result<()> {
@@ -47,7 +62,8 @@ fn accept(cx: &mut Context<'_, ()>, listener: &TcpListener) -> io::Result<()> {
             };
             let kept = match served {
                 Ok(Some(interest)) => cx.set_interest(fired.key(), interest),
-                Ok(None) | Err(_) => cx.remove(fired.key()), // and closes the stream
+                Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()), // it was not ready after all
+                Ok(None) | Err(_) => cx.remove(fired.key()),                   // and closes the stream
             };
             kept.unwrap_or_else(|error| eprintln!("{error}"));
         },

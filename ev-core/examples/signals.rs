@@ -4,8 +4,8 @@
 use std::process;
 use std::time::Duration;
 
+use ev_core::signal::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use ev_core::{EventLoop, Signal, Timer};
-use libc::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut lp = EventLoop::<u32>::new()?;

@@ -91,11 +91,34 @@ fn why_none_opened(error: &OpenError) -> io::ErrorKind {
 }
 
 /// A refused value with the reason: what was to be inserted or posted comes back to its owner.
+///
+/// `?` makes an [`Error`](enum@Error) or an [`io::Error`] of it, and lets the value go. In a function whose errors must be
+/// `Send`, say `Box<dyn Error + Send + Sync>`, that takes a step by hand, as the value may not be `Send`:
+///
+/// ```
+/// use std::rc::Rc;
+/// use ev_core::{EventLoop, Rejected, User};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+/// let mut lp = EventLoop::<()>::new()?;
+/// let shared = Rc::new(1);
+/// lp.insert(User::new(), move |_, (), _| drop(Rc::clone(&shared))).map_err(Rejected::into_error)?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Rejected<T> {
     /// Why.
     pub error: Error,
     /// What was refused, unchanged.
     pub value: T,
+}
+
+impl<T> Rejected<T> {
+    /// The reason alone; the value is dropped.
+    #[must_use]
+    pub fn into_error(self) -> Error {
+        self.error
+    }
 }
 
 impl<T> fmt::Debug for Rejected<T> {

@@ -62,7 +62,8 @@ macro_rules! common_methods {
             self
         }
 
-        /// Inserts the event without adding it: nothing happens until it is added or activated.
+        /// Inserts the event without adding it: nothing happens until it is added or activated. Only then is it found
+        /// out whether the backend and the kernel take it.
         #[must_use]
         pub fn disarmed(mut self) -> Self {
             self.arming = None;
@@ -114,6 +115,10 @@ macro_rules! io_methods {
         /// Also calls the callback, with [`Fired::is_timeout`](crate::Fired::is_timeout), when nothing came for that
         /// long. Each activation pushes the timeout back; the clock starts in the turn in which the event was reported.
         ///
+        /// *Each* activation does, one for `WRITE` or by hand as well. To close a connection that is written to but says
+        /// nothing, take a [`Timer`] beside it, and push that back with [`Reactor::add`](crate::Reactor::add) when
+        /// something was read.
+        ///
         /// Pushing back costs a store. An event that is not persistent is deleted by whichever comes first.
         #[must_use]
         pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -132,7 +137,9 @@ macro_rules! io_methods {
 /// changes: adding an event again in its callback makes no system call.
 ///
 /// The callback gets the source as `&mut F`. It may read, write and shut down, but should not replace it by another
-/// descriptor: that is noticed after the callback and ends the event, see [`Reactor::insert`](crate::Reactor::insert).
+/// descriptor: that is noticed after the callback and ends the event, see [`Reactor::insert`](crate::Reactor::insert). It
+/// is noticed by the number: a new file of the same number is not, and then the event may never fire again. To
+/// reconnect, remove the event and insert another.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -285,6 +292,9 @@ impl Timer {
     }
 
     /// Fires once, when `timeout` has passed. Adding it again in or after its callback starts the same timeout anew.
+    ///
+    /// The event exists, with its closure, after it has fired, until it is [removed](crate::Reactor::remove). For a timer
+    /// that ends by itself: [`cx.once(Timer::after(timeout), …)`](crate::Reactor::once).
     #[must_use]
     pub fn after(timeout: Duration) -> Self {
         Self::armed(Persistence::Once, Some(timeout), Arming::Remembered)
@@ -327,10 +337,10 @@ describe_without_source!(Timer, |event| event.arming);
 /// the last one goes.
 ///
 /// ```
+/// use ev_core::signal::SIGTERM;
 /// use ev_core::{EventLoop, Signal};
 ///
 /// # fn main() -> std::io::Result<()> {
-/// const SIGTERM: i32 = 15;
 /// let mut lp = EventLoop::<()>::new()?;
 /// lp.insert(Signal::new(SIGTERM), |cx, (), _| cx.stop())?;
 /// # Ok(())
@@ -346,7 +356,7 @@ pub struct Signal {
 
 #[cfg(feature = "signals")]
 impl Signal {
-    /// A persistent event on the signal of that number (`libc::SIGTERM` and so on).
+    /// A persistent event on the signal of that number; the names are in [`signal`](crate::signal).
     #[must_use]
     pub fn new(signal: i32) -> Self {
         let spec = Spec::new(Target::Signal(signal), Persistence::Persistent);

@@ -23,6 +23,8 @@ use crate::{Config, Error, EventKey, Fired};
 /// What may be done with events, outside a run and in callbacks, is documented at [`Reactor`], to which the loop
 /// dereferences.
 ///
+/// A loop is not `Send`, as its callbacks need not be: make it in the thread that runs it, and send a `Remote` out of there.
+///
 /// ```
 /// use std::time::Duration;
 /// use ev_core::{EventLoop, Timer};
@@ -55,7 +57,8 @@ impl<S> EventLoop<S> {
     ///
     /// # Errors
     ///
-    /// [`Error::Open`] when no backend can be opened, for want of descriptors in the first place.
+    /// [`Error::Open`] when no backend can be opened, for want of descriptors in the first place. Nothing lesser is taken
+    /// then; see [`backend::Config::make_do`](crate::backend::Config::make_do).
     #[doc(alias = "event_base_new")]
     pub fn new() -> Result<Self, Error> {
         Self::with_config(&Config::new())
@@ -65,8 +68,8 @@ impl<S> EventLoop<S> {
     ///
     /// # Errors
     ///
-    /// [`Error::Open`] when none of the allowed backends has what is required or can be opened. It names each candidate
-    /// and why it was passed over.
+    /// [`Error::Open`] when none of the allowed backends has what is required, or the best of them cannot be opened for want
+    /// of descriptors or memory. It names the candidates and why each was passed over.
     #[doc(alias = "event_base_new_with_config")]
     pub fn with_config(config: &Config) -> Result<Self, Error> {
         let (backend, waiter) = config.backend.open()?;
@@ -84,6 +87,8 @@ impl<S, B: Backend> EventLoop<S, B> {
     }
 
     /// Runs until no event is added or active, or until stopped.
+    ///
+    /// A listener and a [`Signal`](crate::Signal) count like any other event: a program that has one never ends by itself.
     ///
     /// # Errors
     ///
@@ -203,6 +208,9 @@ impl<S, B: Backend> Drop for Running<'_, S, B> {
 /// What a callback of an [`EventLoop`] gets: the program's state, and the loop's events.
 ///
 /// Dereferences to [`Reactor`], where everything that may be done with events is documented.
+///
+/// Do not swap `*reactor` with that of another loop (`mem::swap`, `mem::replace`). It compiles, and is memory-safe, but each
+/// loop then waits in its own kernel object for the events of the other.
 pub struct Context<'a, S, B: Backend = AnyBackend> {
     /// The state that was given to [`EventLoop::run`].
     pub state: &'a mut S,

@@ -21,10 +21,16 @@ bitflags! {
         /// The peer closed its side.
         #[doc(alias = "EV_CLOSED")]
         const CLOSED = 1 << 2;
-        /// Exceptional data is waiting.
+        /// Exceptional data is waiting, such as TCP's urgent byte. It has nothing to do with the priorities of events.
         const PRIORITY = 1 << 3;
-        /// The descriptor has an error or has hung up on both sides; also, unasked, that the kernel refused to register
-        /// it when its event was added again, and that the event is therefore deleted.
+        /// The descriptor has an error or has hung up on both sides.
+        ///
+        /// Told to who asked for [`Interest::ERROR`](crate::Interest::ERROR). Who asked for `READ` or `WRITE` gets those
+        /// instead, and runs into the error when it reads or writes. An event that would not be called otherwise, as it asks
+        /// for `PRIORITY` or `CLOSED` alone and that has not come, gets this unasked, so that no descriptor fails unheard.
+        ///
+        /// Also, unasked, that the kernel refused to register the descriptor when its event was added again, and that the
+        /// event is therefore deleted.
         const ERROR = 1 << 4;
         /// The deadline has passed.
         #[doc(alias = "EV_TIMEOUT")]
@@ -90,7 +96,8 @@ impl Fired {
         self.causes.contains(Causes::CLOSED)
     }
 
-    /// Whether exceptional data waits; only with [`Interest::PRIORITY`](crate::Interest::PRIORITY).
+    /// Whether exceptional data waits; only with [`Interest::PRIORITY`](crate::Interest::PRIORITY). The word is that of
+    /// `poll` and `epoll`; it says nothing of the event's [priority](crate::Io::priority).
     #[inline]
     #[must_use]
     pub const fn is_priority(self) -> bool {

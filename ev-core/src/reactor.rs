@@ -23,6 +23,22 @@ pub(crate) type Callback<S, B> = Box<dyn FnMut(&mut Context<'_, S, B>, Fired)>;
 /// Everything here may be done to any event, also to the one whose callback runs. Removing that one ends its life at
 /// once, and its callback and source are dropped when the callback returns. Deleting or removing another event that is
 /// active takes its activation back: its callback is not called.
+///
+/// # Two ways to delete
+///
+/// | | the event | its callback and its source |
+/// |---|---|---|
+/// | [`delete`](Self::delete) | waits for nothing until it is [added](Self::add) again | stay with it |
+/// | [`remove`](Self::remove) | is gone; its key is stale | are dropped, and the descriptor is closed |
+///
+/// An event that has fired for the last time is deleted, not removed; [`once`](Self::once) inserts one that is.
+///
+/// # Another event's source
+///
+/// A callback is lent the source of its own event, and there is no way to that of another. To write to another connection,
+/// leave the bytes in the program's state, and have that connection's own callback write them: with
+/// [`set_interest`](Self::set_interest) it is called when there is room. The example `chat` does so. Or keep the source in
+/// an `Rc`, which can be a source as well, with one clone in the event and another in the state.
 pub struct Reactor<S, B: Backend = AnyBackend> {
     pub(crate) engine: Engine<B, Callback<S, B>>,
     clock: TimeSource,
@@ -54,11 +70,16 @@ impl<S, B: Backend> Reactor<S, B> {
     /// The callback gets the context, the event's source, and what fired. It is dropped with its source when the event
     /// is removed or the loop is dropped; a one-shot event that has fired still exists until then.
     ///
-    /// A callback that replaces the descriptor of its source ends the event: when it returns, the event is removed.
+    /// A callback that replaces the descriptor of its source by one of another number ends the event: when it returns, the
+    /// event is removed.
+    ///
+    /// A closure that is kept in a variable first needs the types of its arguments:
+    /// `|cx: &mut Context<'_, S>, source: &mut F, fired: Fired| …`, where `F` is `()` for what has no source.
     ///
     /// # Errors
     ///
-    /// [`Error::Update`] where the backend or the kernel refuses the descriptor, [`Error::Map`] where it does not go
+    /// [`Error::Update`] where the backend or the kernel refuses the descriptor, or the interest is empty (with
+    /// [`disarmed`](crate::Io::disarmed) that comes when the event is added), [`Error::Map`] where it does not go
     /// together with other events on it, [`Error::Signal`], [`Error::Priority`], [`Error::OutOfMemory`]. The source and
     /// the callback come back in the [`Rejected`].
     #[doc(alias = "event_new")]
@@ -187,6 +208,10 @@ impl<S, B: Backend> Reactor<S, B> {
     /// come past its priority, else in the next. On an active event the causes are added to and nothing else changes. A
     /// periodic timer starts its period anew by that.
     ///
+    /// An event that activates itself keeps its turn going for ever: no descriptor, timer, signal or
+    /// [`Remote`](crate::Remote) is heard, its `stop` included. Take [`activate_later`](Self::activate_later), or set
+    /// [`Limits::callbacks`](crate::Limits::callbacks).
+    ///
     /// # Errors
     ///
     /// [`Error::Stale`].
@@ -207,6 +232,8 @@ impl<S, B: Backend> Reactor<S, B> {
     /// Changes the conditions that an I/O event waits for, whether it is added or not. Of several events on a descriptor
     /// it then counts as the newest, and the newest is called first. The interest that it has already changes nothing, except
     /// that it arms an event in [`Mode::OneShot`](crate::Mode::OneShot) again.
+    ///
+    /// To wait for nothing for a while, [`delete`](Self::delete) the event: an empty interest is refused.
     ///
     /// # Errors
     ///

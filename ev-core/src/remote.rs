@@ -287,6 +287,8 @@ impl<S, B: Backend> Remote<S, B> {
     /// it calls events: what a turn under way has yet to call is still called. What is active then stays active for the
     /// next run. If the loop does not run, its next run ends so.
     ///
+    /// Not heard while an event keeps making itself active: see [`Reactor::activate`].
+    ///
     /// # Errors
     ///
     /// [`Error::Gone`].

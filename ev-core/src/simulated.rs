@@ -21,6 +21,14 @@ impl<S> EventLoop<S> {
     /// clock are not used. What is ready at the same time is reported in an order that depends on `seed` alone; 0 keeps
     /// the order of registration. See [`backend::sim`](crate::backend::sim).
     ///
+    /// Time stands still while anything is ready. Let the callback have a clone of the script, to set its descriptor empty
+    /// where it reads all; else it is called at the same time for ever, until the run fails with
+    /// [`Standstill`](crate::backend::sim::Standstill).
+    ///
+    /// The script counts in nanoseconds: its clock's `now()` is that of [`Reactor::read_clock`](crate::Reactor::read_clock)
+    /// as [`Time::from_nanos`](crate::Time::from_nanos), and [`Time::as_nanos`](crate::Time::as_nanos) is for
+    /// [`Script::at`].
+    ///
     /// ```
     /// use std::time::Duration;
     /// use ev_core::{Config, EventLoop, Timer};

@@ -14,6 +14,8 @@
 //! | [`Bell`] | notifications that are one, however many they are: an atomic operation for all but the first |
 //! | [`Monitor`] | a loop's state behind a lock, with callbacks as turns that other threads wait for |
 //!
+//! The example waits with `poll`, of the crate `ev-sys`; whatever else waits for a descriptor will do.
+//!
 //! ```
 //! use std::os::fd::{AsFd, AsRawFd};
 //! use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! A point in time.
 
 use core::fmt;
-use core::ops::{Add, AddAssign};
+use core::ops::{Add, AddAssign, Sub};
 use core::time::Duration;
 
 /// A point in time: nanoseconds since an epoch of the caller's clock.
@@ -19,8 +19,8 @@ use core::time::Duration;
 /// let start = Time::from_nanos(5_000);
 /// let later = start + Duration::from_micros(3);
 /// assert_eq!(later.as_nanos(), 8_000);
-/// assert_eq!(later.saturating_duration_since(start), Duration::from_micros(3));
-/// assert_eq!(start.saturating_duration_since(later), Duration::ZERO);
+/// assert_eq!(later - start, Duration::from_micros(3));
+/// assert_eq!(start - later, Duration::ZERO);
 /// assert_eq!(start + Duration::MAX, Time::MAX);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -98,6 +98,17 @@ impl AddAssign<Duration> for Time {
     #[inline]
     fn add_assign(&mut self, duration: Duration) {
         *self = *self + duration;
+    }
+}
+
+/// The time that has passed since the other; zero if that is the later of the two, as
+/// [`Time::saturating_duration_since`] has it and [`Instant`](https://doc.rust-lang.org/std/time/struct.Instant.html) too.
+impl Sub for Time {
+    type Output = Duration;
+
+    #[inline]
+    fn sub(self, earlier: Self) -> Duration {
+        self.saturating_duration_since(earlier)
     }
 }
 

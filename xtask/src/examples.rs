@@ -47,6 +47,7 @@ const EXERCISES: &[Exercise] = &[
     Exercise::new("ev-core", "signals", &[("three signals", small::signals)]),
     Exercise::new("ev-core", "fifo", &[("two writers", small::fifo)]),
     Exercise::new("ev-core", "echo", &[("two clients", small::echo)]),
+    Exercise::new("ev-core", "chat", &[("three clients", small::chat)]),
     Exercise::new("ev-core", "httpd", httpd::USES),
 ];
 

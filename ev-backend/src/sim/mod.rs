@@ -59,7 +59,9 @@
 //!
 //! 1. It applies what the script has announced for now or earlier, and looks at real descriptors without sleeping. If
 //!    anything is ready it reports all of that at once: scripted descriptors in the order of their registration, then
-//!    real ones, shuffled unless the seed is 0. The same seed gives the same order.
+//!    real ones, shuffled unless the seed is 0. The same seed gives the same order. **Time stands still while anything is
+//!    ready**, so nothing that lies ahead is reached before it is taken away: let the callback [`set`](Script::set) the
+//!    descriptor empty, where it would read. If nobody does, the wait fails with [`Standstill`] in the end.
 //! 2. If nothing is, it jumps to the wait's end or to the next announcement, whichever comes first and never past it,
 //!    and starts again.
 //! 3. If neither lies ahead it sleeps until a real descriptor is ready, or until another thread updates a registration
@@ -82,7 +84,7 @@ use thiserror::Error;
 pub use self::clock::{Pace, VirtualClock};
 pub use self::script::{Script, Source};
 use self::world::{Plan, Shared, WAKE};
-use crate::{AnyWaiter, Backend, Change, Config, Features, Readiness, Tag, UpdateError, Waiter};
+use crate::{AnyWaiter, Backend, Change, Config, Features, OpenError, Readiness, Tag, UpdateError, Waiter};
 
 /// A backend whose readiness and time are scripted; see the [module](self).
 ///
@@ -133,6 +135,27 @@ impl From<Stalled> for io::Error {
     }
 }
 
+/// Time stands still: 100,000 waits in a row found scripted descriptors ready, and nothing changed in between.
+///
+/// Readiness is a level, and nobody takes it away: the code under test is called again and again at the same time, and no
+/// deadline and no announcement is ever reached. With another backend it would be called again and again as well, while
+/// time passes. Take the readiness away where the code reads, with [`Script::set`], or ask for it with
+/// [`Mode::Edge`](crate::Mode::Edge).
+///
+/// A change of what is scripted or registered, or a report of a real descriptor, begins the count anew; waits that are
+/// to return at once are not counted. Only at [`Pace::Jump`]. [`Waiter::wait`] gives it as an [`io::Error`] of the kind
+/// [`Deadlock`](io::ErrorKind::Deadlock); the count begins anew then, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("time stands still: what the script has set ready is not taken away")]
+#[non_exhaustive]
+pub struct Standstill;
+
+impl From<Standstill> for io::Error {
+    fn from(standstill: Standstill) -> Self {
+        Self::new(io::ErrorKind::Deadlock, standstill)
+    }
+}
+
 impl Sim {
     /// What can be done with scripted descriptors.
     pub const FEATURES: Features = Features::EDGE
@@ -150,7 +173,7 @@ impl Sim {
     /// Those of opening the real backend beneath, whose environment variables are not heeded, and a pipe.
     pub fn new(seed: u64) -> io::Result<(Self, SimWaiter, Script)> {
         let config = Config::new().ignore_environment();
-        let (backend, waiter) = config.open().map_err(io::Error::other)?;
+        let (backend, waiter) = config.open().map_err(OpenError::into_io)?;
         let shared = Arc::new(Shared::new(backend)?);
         let waiter = SimWaiter {
             shared: Arc::clone(&shared),
@@ -197,7 +220,7 @@ impl Waiter for SimWaiter {
     ///
     /// # Errors
     ///
-    /// [`Stalled`], inside an [`io::Error`]; what [`Script::fail_wait`] asked for; the errors of the backend beneath.
+    /// [`Stalled`] and [`Standstill`], inside an [`io::Error`]; what [`Script::fail_wait`] asked for; the errors of the backend beneath.
     #[inline(never)]
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
         self.reports.clear();
@@ -239,7 +262,12 @@ impl SimWaiter {
                 world.look(beneath)?;
             }
             world.collect(reports);
+            let scripted = reports.len();
             let woken = take_reports(beneath, reports);
+            if reports.len() > scripted {
+                // What becomes of a real descriptor is not known here.
+                world.go_on();
+            }
             match plan {
                 _ if !reports.is_empty() => return Ok(()),
                 Plan::Jump { to } => world.jump(to),

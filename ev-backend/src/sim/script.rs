@@ -20,6 +20,10 @@ use crate::Readiness;
 /// Readiness is a level: it stays until it is set anew, and the empty set ends it. Registrations see of it what they ask
 /// for. [`Readiness::ERROR`] is seen by all of them, as `READ | WRITE | ERROR`, like an error or a hang-up.
 ///
+/// At [`Pace::Jump`] time stands still while anything is ready. Code that would read until nothing is left has to say so:
+/// give its callback a clone of the script, to [`set`](Self::set) the descriptor empty. Otherwise it is called at the same
+/// time for ever, until the wait fails with [`Standstill`](super::Standstill).
+///
 /// | mode | reports |
 /// |---|---|
 /// | `Level`, `Exclusive` | in every wait, while something asked for is ready |
@@ -79,7 +83,7 @@ impl Script {
         })
     }
 
-    /// The descriptor has this readiness from now on.
+    /// The descriptor has this readiness from now on, until it is set anew.
     pub fn set(&self, fd: RawFd, readiness: Readiness) {
         self.shared.lock().set(fd, readiness);
     }
@@ -105,6 +109,10 @@ impl Script {
 
     /// Lets the next update of the descriptor, be it scripted or real, fail with this error. An update that is a removal
     /// fails too. [Forgetting](Self::forget) the descriptor takes this back.
+    ///
+    /// A loop makes fewer updates than a program asks of it: what an event changes after it was inserted reaches the
+    /// backend at the next wait, and not at all if it cancels out, as deleting and adding does. The refusal is kept for
+    /// the next update that is made.
     ///
     /// ```
     /// # let (_sim, _waiter, script) = ev_backend::sim::Sim::new(0)?;

@@ -18,7 +18,7 @@ use ev_sys::pipe::{Pipe, PipeFlags, pipe};
 use ev_sys::{errno, fdio};
 
 use super::clock::{Pace, Time};
-use super::{Sim, Stalled};
+use super::{Sim, Stalled, Standstill};
 use crate::{
     AnyBackend, AnyWaiter, Backend, Change, Features, Interest, Mode, Readiness, Registration, Tag, UpdateError, Waiter,
 };
@@ -53,7 +53,12 @@ pub(super) struct World {
     pipe: Pipe,
     pipe_is_registered: bool,
     sleeping: bool,
+    /// How many waits found something ready since time went on or anything changed.
+    stood_still: u32,
 }
+
+/// A program that does something each time takes what is ready away long before.
+const MOST_WAITS_IN_PLACE: u32 = 100_000;
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
@@ -93,6 +98,7 @@ impl Shared {
                 pipe: open_pipe()?,
                 pipe_is_registered: false,
                 sleeping: false,
+                stood_still: 0,
             }),
             asleep: Condvar::new(),
         })
@@ -188,6 +194,7 @@ impl World {
 
     /// Ends a sleep, so that it takes notice of a change.
     fn notify(&mut self) {
+        self.go_on();
         if mem::take(&mut self.sleeping) {
             // A full pipe ends it as well.
             let _ = fdio::write(self.pipe.writer.as_fd(), &[0]);
@@ -269,18 +276,17 @@ impl World {
     ///
     /// # Errors
     ///
-    /// The one that the script has asked for, and [`Stalled`].
+    /// The one that the script has asked for, [`Stalled`] and [`Standstill`].
     pub(super) fn plan(&mut self, end: Option<u64>) -> io::Result<Plan> {
         if let Some(fault) = self.fault.take() {
             return Err(fault);
         }
         self.play();
-        if self.has_come(end)
-            || self
-                .entries
-                .iter()
-                .any(|(fd, entry)| !self.report(*fd, entry).is_empty())
-        {
+        if self.has_come(end) {
+            return Ok(Plan::Look);
+        }
+        if (self.entries.iter()).any(|(fd, entry)| !self.report(*fd, entry).is_empty()) {
+            self.stand_still()?;
             return Ok(Plan::Look);
         }
         let announced = self.agenda.first_key_value().map(|(&(time, _), _)| time);
@@ -293,11 +299,31 @@ impl World {
         }
     }
 
+    /// Notes a wait that may take time, and takes none because something is ready. At another pace than
+    /// [`Pace::Jump`] time goes on all the same, or another thread is to say when.
+    fn stand_still(&mut self) -> io::Result<()> {
+        if self.time.pace() != Pace::Jump {
+            return Ok(());
+        }
+        if self.stood_still == MOST_WAITS_IN_PLACE {
+            self.stood_still = 0;
+            return Err(Standstill.into());
+        }
+        self.stood_still += 1;
+        Ok(())
+    }
+
+    /// Notes that something has changed.
+    pub(super) fn go_on(&mut self) {
+        self.stood_still = 0;
+    }
+
     pub(super) fn has_come(&self, time: Option<u64>) -> bool {
         time.is_some_and(|time| time <= self.now())
     }
 
     pub(super) fn jump(&mut self, to: u64) {
+        self.go_on();
         self.time.jump(to);
     }
 

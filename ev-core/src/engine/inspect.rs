@@ -235,7 +235,7 @@ impl<B: Backend, P> Engine<B, P> {
             let (backend, priorities) = (self.backend_name(), self.priorities());
             writeln!(
                 f,
-                "{backend}, {priorities} priorities, {events} events, {active} active, {holds} holds"
+                "{backend}, priorities: {priorities}, events: {events}, active: {active}, holds: {holds}"
             )?;
             self.events().try_for_each(|event| writeln!(f, "  {}", event.at(now)))
         })
@@ -281,6 +281,11 @@ impl<T: Flags> fmt::Display for Bits<T> {
 }
 
 impl EventInfo {
+    /// Of what waits for neither a descriptor nor a signal: whether it was described as a timer, or has become one.
+    fn is_timer(&self) -> bool {
+        self.persistence == Persistence::Once || self.timeout.is_some() || self.deadline.is_some()
+    }
+
     /// A line about the event, as of `now`: `#3 "listener": fd 5 READ, persistent, priority 1, waits`.
     pub fn at(&self, now: Time) -> impl fmt::Display + '_ {
         fmt::from_fn(move |f| {
@@ -289,7 +294,8 @@ impl EventInfo {
                 write!(f, " {name:?}")?;
             }
             match self.target {
-                Target::None => write!(f, ": no descriptor")?,
+                Target::None if self.is_timer() => write!(f, ": timer")?,
+                Target::None => write!(f, ": user event")?,
                 Target::Owned { fd, interest } => write!(f, ": fd {fd} {}", Bits(interest))?,
                 Target::Raw { fd, interest } => write!(f, ": raw fd {fd} {}", Bits(interest))?,
                 #[cfg(feature = "signals")]

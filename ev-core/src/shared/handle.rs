@@ -31,7 +31,7 @@ pub type SharedPosted<B = AnyBackend> = Box<dyn FnOnce(&mut SharedContext<'_, B>
 /// |---|---|---|
 /// | [`delete`](Self::delete) | has returned when this returns | stay with the event, which may be added again |
 /// | [`delete_nowait`](Self::delete_nowait) | may still run | stay with the event |
-/// | [`remove`](Self::remove) | may still run | are dropped by the loop's thread |
+/// | [`remove`](Self::remove) | may still run | are dropped by the loop's thread; a descriptor is open until then |
 pub struct LoopHandle<B: Backend = AnyBackend> {
     pub(super) shared: Arc<Shared<B>>,
 }
@@ -144,6 +144,9 @@ impl<B: Backend> LoopHandle<B> {
     /// called unless the event is added or activated again: activations from before are taken back, also those by an
     /// [`Activator`] that the loop has not come to. In the loop's own thread there is nothing to wait for.
     ///
+    /// An event that was removed while its callback runs is waited for as well, and then the answer is [`Error::Stale`]:
+    /// one that has removed itself, and one of [`once`](Self::once), which is removed before it is called.
+    ///
     /// # Errors
     ///
     /// [`Error::Deadlock`] if the callback runs and its thread waits, by such a deletion of its own, for this thread:
@@ -184,7 +187,8 @@ impl<B: Backend> LoopHandle<B> {
     }
 
     /// Removes an event. Its closure and source are dropped in the loop's thread: at its next turn, or that of its next
-    /// run, if the loop runs in another thread; else here.
+    /// run, if the loop runs in another thread; else here. Until then its descriptor is open, and there is no bound on how
+    /// many such events wait for a loop that is busy.
     ///
     /// # Errors
     ///

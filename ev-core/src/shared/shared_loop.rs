@@ -121,6 +121,8 @@ impl<B: Backend> SharedLoop<B> {
 
     /// Runs until no event is added or active, or until stopped.
     ///
+    /// A listener and a [`Signal`](crate::Signal) count like any other event: a program that has one never ends by itself.
+    ///
     /// # Errors
     ///
     /// The backend's; the loop can be run again.

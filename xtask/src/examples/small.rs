@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::process::Stdio;
 
 use super::running::{PATIENCE, Running};
@@ -111,16 +111,17 @@ pub(super) fn fifo(stage: &Stage) -> Answer {
     }
 }
 
+fn connect(address: &SocketAddr) -> io::Result<BufReader<TcpStream>> {
+    let stream = TcpStream::connect_timeout(address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    Ok(BufReader::new(stream))
+}
+
 /// `echo ADDRESS` sends back what each client sends, and ends with SIGTERM.
 pub(super) fn echo(stage: &Stage) -> Answer {
     let mut example = Running::start(stage, &["127.0.0.1:0"])?;
     let address = example.expect_address()?;
-    let connect = || {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        io::Result::Ok(BufReader::new(stream))
-    };
-    let mut clients = [connect()?, connect()?];
+    let mut clients = [connect(&address)?, connect(&address)?];
     for round in 0..2 {
         for (client, number) in clients.iter_mut().zip(1..) {
             let sent = format!("client {number}, line {round}\n");
@@ -133,6 +134,34 @@ pub(super) fn echo(stage: &Stage) -> Answer {
         }
     }
     drop(clients);
+    example.signal("TERM")?;
+    example.expect_end(0).map(drop)
+}
+
+/// `chat ADDRESS` sends what a client sends to the others and not to itself, also after one has left.
+pub(super) fn chat(stage: &Stage) -> Answer {
+    let mut example = Running::start(stage, &["127.0.0.1:0"])?;
+    let address = example.expect_address()?;
+    let mut clients = Vec::new();
+    for count in 1..=3 {
+        clients.push(connect(&address)?);
+        example.expect_line(&format!("{count} in the room"))?;
+    }
+    for leaver in (0..3).rev() {
+        for speaker in 0..clients.len() {
+            let sent = format!("from {speaker}, before {leaver} leaves\n");
+            clients[speaker].get_mut().write_all(sent.as_bytes())?;
+            // Who got its own would read that first when it is the next one's turn.
+            for listener in (0..clients.len()).filter(|&listener| listener != speaker) {
+                let mut received = String::new();
+                clients[listener].read_line(&mut received)?;
+                if received != sent {
+                    return Err(format!("sent {sent:?}, received {received:?}").into());
+                }
+            }
+        }
+        clients.pop();
+    }
     example.signal("TERM")?;
     example.expect_end(0).map(drop)
 }

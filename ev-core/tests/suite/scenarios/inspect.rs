@@ -769,7 +769,7 @@ fn dump_is_a_line_for_each(cell: &Cell) -> Verdict {
     let backend = lp.events().backend_name();
     assert_eq!(
         lp.events().dump(),
-        format!("{backend}, 3 priorities, 0 events, 0 active, 0 holds\n")
+        format!("{backend}, priorities: 3, events: 0, active: 0, holds: 0\n")
     );
     let (near, _far) = pair();
     let fd = near.as_raw_fd();
@@ -792,16 +792,16 @@ fn dump_is_a_line_for_each(cell: &Cell) -> Verdict {
     // The library's own events take indices as well: where they do is not told.
     let keys = lp.events().all().into_iter().map(|event| event.key.index());
     let lines = [
-        ": no descriptor, persistent, priority 1".to_string(),
+        ": user event, persistent, priority 1".to_string(),
         format!(" \"the \\\"listener\\\"\": fd {owned_fd} READ, persistent, priority 1, waits"),
         format!(": raw fd {fd} READ|WRITE OneShot, persistent, priority 0"),
         ": raw fd -1 WRITE, once, priority 1, timeout 1s".to_string(),
-        ": no descriptor, once, priority 2, due in 0ns".to_string(),
-        ": no descriptor, persistent, priority 1, timeout 3600s, active for READ|TIMEOUT".to_string(),
-        ": no descriptor, persistent, priority 1, active for nothing".to_string(),
+        ": timer, once, priority 2, due in 0ns".to_string(),
+        ": timer, persistent, priority 1, timeout 3600s, active for READ|TIMEOUT".to_string(),
+        ": user event, persistent, priority 1, active for nothing".to_string(),
         format!(": signal {SIGNAL}, persistent, priority 1, waits"),
     ];
-    let mut expected = format!("{backend}, 3 priorities, 8 events, 2 active, 1 holds\n");
+    let mut expected = format!("{backend}, priorities: 3, events: 8, active: 2, holds: 1\n");
     for (index, line) in keys.zip(lines) {
         writeln!(expected, "  #{index}{line}").unwrap();
     }
@@ -830,7 +830,7 @@ fn dump_tells_what_goes_on(cell: &Cell) -> Verdict {
     assert_eq!(
         log.take(),
         [format!(
-            "{backend}, 1 priorities, 1 events, 1 active, 0 holds
+            "{backend}, priorities: 1, events: 1, active: 1, holds: 0
   #{index}: raw fd {fd} READ, persistent, priority 0, timeout 3600s, waits, due in 0ns, active for CLOSED|ERROR, runs
 "
         )]
@@ -855,7 +855,7 @@ fn deadlines_in_text_are_relative(cell: &Cell) -> Verdict {
         let index = key.index();
         assert_eq!(
             info.at(now).to_string(),
-            format!("#{index}: no descriptor, once, priority 0, timeout 3600s, due in {due}")
+            format!("#{index}: timer, once, priority 0, timeout 3600s, due in {due}")
         );
     }
     // In the text of the loop it is what is left somewhere between these two readings.

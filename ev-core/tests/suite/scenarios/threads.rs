@@ -41,6 +41,7 @@ scenarios!("threads":
     a_dropped_loop_drops_what_a_run_has_left,
     a_dropped_loop_answers_gone,
     delete_waits_for_the_running_callback,
+    delete_waits_for_the_callback_of_a_removed_event,
     delete_does_not_wait_for_another_callback,
     delete_nowait_does_not_wait,
     delete_takes_back_what_an_activator_asked,
@@ -493,6 +494,43 @@ fn delete_waits_for_the_running_callback(cell: &Cell) -> Verdict {
     assert_eq!(lp.run().unwrap(), Outcome::Empty);
     deleter.join().unwrap();
     assert_eq!(log.take(), ["callback over", "deleted"]);
+    Ok(())
+}
+
+/// An event that is removed while its callback runs is stale for `delete`, which waits for the callback all the same.
+fn delete_waits_for_the_callback_of_a_removed_event(cell: &Cell) -> Verdict {
+    let mut lp = shared(cell.open())?;
+    let log = Log::new();
+    for once in [true, false] {
+        let handle = lp.handle();
+        let (running, runs) = mpsc::channel();
+        let seen = log.clone();
+        let run = move || {
+            running.send(()).unwrap();
+            // Time enough for one who does not wait.
+            thread::sleep(Duration::from_millis(10));
+            seen.push("callback over");
+        };
+        let event = Timer::after(Duration::ZERO);
+        let key = if once {
+            handle.once(event, move |_, (), _| run()).unwrap()
+        } else {
+            let inserted = handle.insert(event, move |cx, (), fired| {
+                cx.remove(fired.key()).unwrap();
+                run();
+            });
+            inserted.unwrap()
+        };
+        let seen = log.clone();
+        let deleter = thread::spawn(move || {
+            runs.recv().unwrap();
+            assert!(matches!(handle.delete(key), Err(Error::Stale)));
+            seen.push("answered");
+        });
+        assert_eq!(lp.run().unwrap(), Outcome::Empty);
+        deleter.join().unwrap();
+        assert_eq!(log.take(), ["callback over", "answered"]);
+    }
     Ok(())
 }
 
