@@ -43,6 +43,14 @@ impl Rig {
         key
     }
 
+    /// Has a new persistent event called, up to where the driver has its payload.
+    fn hand_out(&mut self) -> (EventKey, &'static str) {
+        let key = self.insert(Target::None, Persistence::Persistent);
+        self.engine.activate(key, Causes::empty()).unwrap();
+        self.begin_turn();
+        (key, self.engine.next_active().unwrap().payload)
+    }
+
     /// Begins a turn that does not wait, up to where events are called.
     fn begin_turn(&mut self) {
         self.engine.begin_run(RunMode::ONCE | RunMode::NON_BLOCKING);
@@ -97,31 +105,21 @@ fn a_payload_is_the_drivers_while_its_callback_runs() {
 #[test]
 fn a_payload_that_is_put_back_replaces_another_one() {
     let mut rig = Rig::new();
-    let spec = Spec::new(Target::None, Persistence::Persistent);
-    let key = rig.engine.insert(&spec).unwrap();
-    rig.engine.fill(key, "first").unwrap();
-    rig.engine.activate(key, Causes::empty()).unwrap();
-    rig.begin_turn();
-    let taken = rig.engine.next_active().unwrap();
+    let (key, payload) = rig.hand_out();
     rig.engine.fill(key, "meanwhile").unwrap();
-    assert_eq!(rig.engine.finish(key, taken.payload), Some("meanwhile"));
-    assert_eq!(rig.engine.payload(key).unwrap(), Some(&"first"));
+    assert_eq!(rig.engine.finish(key, payload), Some("meanwhile"));
+    assert_eq!(rig.engine.payload(key).unwrap(), Some(&"payload"));
 }
 
 #[test]
 fn a_payload_comes_back_if_another_event_has_the_place() {
     let mut rig = Rig::new();
-    let spec = Spec::new(Target::None, Persistence::Persistent);
-    let key = rig.engine.insert(&spec).unwrap();
-    rig.engine.fill(key, "first").unwrap();
-    rig.engine.activate(key, Causes::empty()).unwrap();
-    rig.begin_turn();
-    let taken = rig.engine.next_active().unwrap();
+    let (key, payload) = rig.hand_out();
     assert!(matches!(rig.engine.remove(key), Ok(Removed::Running)));
     assert_eq!(rig.engine.running(), Some(key), "its callback runs all the same");
-    let other = rig.engine.insert(&spec).unwrap();
+    let other = rig.engine.insert(&Spec::new(Target::None, Persistence::Once)).unwrap();
     assert_eq!(other.index(), key.index());
-    assert_eq!(rig.engine.finish(key, taken.payload), Some("first"));
+    assert_eq!(rig.engine.finish(key, payload), Some("payload"));
     assert_eq!(rig.engine.payload(other).unwrap(), None);
 }
 
