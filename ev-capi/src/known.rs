@@ -145,7 +145,8 @@ impl State {
     }
 
     /// Takes an event's deadline away, if it has one.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "as `add_for`")]
+    #[inline(always)]
     pub(crate) fn clear_deadline(&mut self, event: &event) {
         if event.has(EVLIST_TIMEOUT) {
             self.count_if_due(event);
