@@ -1,10 +1,11 @@
 //! `evthread_use_pthreads`: the functions for POSIX threads.
 
-use std::ffi::{c_int, c_long, c_uint, c_ulong, c_void};
+use std::ffi::{c_char, c_int, c_long, c_uint, c_ulong, c_void};
+use std::hint::spin_loop;
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use libc::{pthread_cond_t, pthread_mutex_t, pthread_mutexattr_t, timespec, timeval};
 
@@ -50,6 +51,7 @@ pub extern "C" fn evthread_use_pthreads_with_flags(flags: c_int) -> c_int {
         return -1;
     }
     INHERITS.store(inherits, Ordering::Relaxed);
+    look_for_number_of_threads();
     // SAFETY: The table is complete, and its functions may be called by every thread.
     unsafe { evthread_set_lock_callbacks(&raw const locks) };
     // SAFETY: As above.
@@ -58,12 +60,27 @@ pub extern "C" fn evthread_use_pthreads_with_flags(flags: c_int) -> c_int {
     0
 }
 
-/// A mutex that another thread holds is tried for a while before the thread sleeps. The library holds its locks for less
-/// time than that takes, and for much less than to sleep and to be woken does.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-const PLAIN_KIND: c_int = libc::PTHREAD_MUTEX_ADAPTIVE_NP;
-#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-const PLAIN_KIND: c_int = libc::PTHREAD_MUTEX_DEFAULT;
+/// How often a mutex that another thread holds is tried before the thread sleeps, with a pause twice as long each time, so
+/// that the holder is left alone. The library holds its locks for less time than that takes, and for much less than to sleep
+/// and to be woken does.
+const TRIES: u32 = 6;
+
+/// What glibc tells of the number of threads, from 2.32 on: not zero while there is one only. Null where nothing is told.
+static SINGLE_THREADED: AtomicPtr<c_char> = AtomicPtr::new(ptr::null_mut());
+
+fn look_for_number_of_threads() {
+    // SAFETY: The name ends with a zero.
+    let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"__libc_single_threaded".as_ptr()) };
+    SINGLE_THREADED.store(found.cast(), Ordering::Relaxed);
+}
+
+/// Whether there is certainly no other thread.
+#[inline]
+fn is_single_threaded() -> bool {
+    let told = SINGLE_THREADED.load(Ordering::Relaxed);
+    // SAFETY: It is null, or the C library's for good. Only what this thread does makes it zero: starting another thread.
+    !told.is_null() && unsafe { told.read_volatile() } != 0
+}
 
 /// The attributes of a lock to be made.
 struct Attributes(pthread_mutexattr_t);
@@ -80,7 +97,7 @@ impl Attributes {
         let kind = if locktype & RECURSIVE != 0 {
             libc::PTHREAD_MUTEX_RECURSIVE
         } else {
-            PLAIN_KIND
+            libc::PTHREAD_MUTEX_DEFAULT
         };
         // SAFETY: The attributes are initialised.
         let failed = unsafe { libc::pthread_mutexattr_settype(&raw mut attributes.0, kind) };
@@ -135,9 +152,22 @@ unsafe extern "C" fn free_lock(lock: *mut c_void, _locktype: c_uint) {
 }
 
 unsafe extern "C" fn lock(mode: c_uint, lock: *mut c_void) -> c_int {
-    if mode & TRY != 0 {
+    let try_it = || {
         // SAFETY: The caller has the mutex from `alloc_lock`.
-        return unsafe { libc::pthread_mutex_trylock(lock.cast()) };
+        unsafe { libc::pthread_mutex_trylock(lock.cast()) }
+    };
+    if mode & TRY != 0 {
+        return try_it();
+    }
+    // With one thread only, to lock takes no atomic operation and to try takes one.
+    if !is_single_threaded() {
+        for tries in 0..TRIES {
+            let result = try_it();
+            if result != libc::EBUSY {
+                return result;
+            }
+            (0..1 << tries).for_each(|_| spin_loop());
+        }
     }
     // SAFETY: As above.
     unsafe { libc::pthread_mutex_lock(lock.cast()) }
