@@ -171,6 +171,8 @@ impl Locked {
         Ok(())
     }
 
+    #[expect(clippy::inline_always, reason = "returns after a system call are mispredicted")]
+    #[inline(always)]
     fn call(&mut self, callback: *const event_callback, call: &Call) {
         match *call {
             Call::Event {
@@ -205,6 +207,7 @@ impl Locked {
 }
 
 /// What an event's function is told; `kept` says whether it goes on waiting as it should.
+#[inline]
 fn hand_out(event: &event, result: c_short, times: u32, kept: Result<(), Error>) -> Call {
     let head = &event.ev_evcallback;
     event.ev_res.set(result);
