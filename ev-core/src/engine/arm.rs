@@ -80,18 +80,16 @@ impl<B: Backend, P> Engine<B, P> {
     /// Adds an event with its remembered timeout, if it has one.
     #[inline]
     pub(crate) fn add_again(&mut self, key: EventKey, now: impl FnOnce() -> Time) -> Result<(), Error> {
-        // Most that are added again are one-shot events, in their own callbacks.
-        if let Some(index) = self.slots.index_of(key)
-            && self.take_back_departure(index)
-        {
+        let index = self.slots.find(key)?;
+        // One-shot events are added again in their own callbacks.
+        if self.home == index && self.take_back_departure(index) {
             return Ok(());
         }
-        self.add_with_remembered(key, now)
-    }
-
-    #[inline(never)]
-    fn add_with_remembered(&mut self, key: EventKey, now: impl FnOnce() -> Time) -> Result<(), Error> {
-        let index = self.slots.find(key)?;
+        let has_timeout = self.slots.get(index).flags.contains(Flags::TIMEOUT);
+        if !has_timeout && self.register_again(index) {
+            self.note_registrations();
+            return Ok(());
+        }
         let timeout = self.remembered_timeout(index);
         self.add_index(index, timeout.map(|timeout| Deadline::After { now: now(), timeout }))
     }
