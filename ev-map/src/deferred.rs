@@ -71,16 +71,14 @@ impl Deferred {
         }
     }
 
-    /// Whether `fd` is on the queue loosely.
+    /// Takes `fd` off the queue if it is on it loosely. Answers whether it was.
     #[inline]
-    pub(crate) fn is_loose(&self, fd: RawFd) -> bool {
-        self.loose == fd
-    }
-
-    /// Takes the one that is on the queue loosely off.
-    #[inline]
-    pub(crate) fn withdraw(&mut self) {
-        self.loose = END;
+    pub(crate) fn withdraw(&mut self, fd: RawFd) -> bool {
+        let is_loose = self.loose == fd;
+        if is_loose {
+            self.loose = END;
+        }
+        is_loose
     }
 
     #[inline]
@@ -187,18 +185,17 @@ mod tests {
         queue.push_loosely(&mut slots, 300);
         queue.check_invariants(&slots);
         assert!(queue.contains(&slots, 300) && !queue.is_empty());
-        assert!(!queue.is_loose(7) && queue.is_loose(300));
-        queue.withdraw();
+        assert!(!queue.withdraw(7) && queue.withdraw(300));
         assert!(!queue.contains(&slots, 300) && queue.is_empty());
         assert_eq!(queue.pop(&mut slots), None);
 
         queue.push_loosely(&mut slots, 300);
         queue.push_loosely(&mut slots, 7);
-        assert!(!queue.is_loose(300), "another one has joined");
+        assert!(!queue.withdraw(300), "another one has joined");
         queue.push(&mut slots, 7);
         queue.push(&mut slots, 0);
         queue.check_invariants(&slots);
-        assert!(!queue.is_loose(7), "another one has joined");
+        assert!(!queue.withdraw(7), "another one has joined");
         for fd in [300, 7, 0] {
             assert!(queue.contains(&slots, fd));
             assert_eq!(queue.pop(&mut slots), Some(fd));

@@ -228,29 +228,14 @@ impl FdMap {
     /// accepted before.
     #[inline]
     pub fn insert_again(&mut self, fd: RawFd, id: u32, registration: Registration) -> bool {
-        if self.take_back_removal(fd, id, registration) {
-            return true;
-        }
-        let is_back = self.bring_back(fd, id, registration).is_some();
-        if is_back {
+        let Some(slot) = self.bring_back(fd, id, registration) else {
+            return false;
+        };
+        let is_told = slot.told == Some(registration) && registration.mode == Mode::Level;
+        if !is_told || !self.deferred.withdraw(fd) {
             self.defer(fd);
         }
-        is_back
-    }
-
-    /// As [`insert_again`](Self::insert_again) with yet fewer steps, if that [deferred](Self::defer) nothing in the end: event
-    /// `id` is the one that was [removed](Self::remove_only) last, and nothing was deferred since.
-    #[inline]
-    pub fn take_back_removal(&mut self, fd: RawFd, id: u32, registration: Registration) -> bool {
-        let is_told = |slot: &Slot| slot.told == Some(registration) && registration.mode == Mode::Level;
-        if !self.deferred.is_loose(fd) || !self.slots.get(fd).is_some_and(is_told) {
-            return false;
-        }
-        let is_back = self.bring_back(fd, id, registration).is_some();
-        if is_back {
-            self.deferred.withdraw();
-        }
-        is_back
+        true
     }
 
     #[inline]

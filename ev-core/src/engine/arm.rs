@@ -81,10 +81,6 @@ impl<B: Backend, P> Engine<B, P> {
     #[inline]
     pub(crate) fn add_again(&mut self, key: EventKey, now: impl FnOnce() -> Time) -> Result<(), Error> {
         let index = self.slots.find(key)?;
-        // One-shot events are added again in their own callbacks.
-        if self.home == index && self.take_back_departure(index) {
-            return Ok(());
-        }
         let has_timeout = self.slots.get(index).flags.contains(Flags::TIMEOUT);
         if !has_timeout && self.register_again(index) {
             self.note_registrations();

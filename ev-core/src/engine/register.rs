@@ -39,23 +39,6 @@ impl<B: Backend, P> Engine<B, P> {
         is_back
     }
 
-    /// Puts an event without timeout back on its descriptor, if it has just left that and everything is as it was.
-    #[inline]
-    pub(super) fn take_back_departure(&mut self, index: u32) -> bool {
-        let slot = self.slots.get_mut(index);
-        // The maximum was noted when it was there before, unless it was reset since.
-        let is_back = slot.flags & (VOUCHED_FOR | Flags::INSERTED | Flags::INTERNAL | Flags::TIMEOUT) == VOUCHED_FOR
-            && self.inserted < self.noted.registrations
-            && self.checks.is_none()
-            && self.fds.take_back_removal(slot.target, index, slot.registration());
-        if is_back {
-            slot.flags |= Flags::INSERTED;
-            self.inserted += 1;
-            self.unprepared = true;
-        }
-        is_back
-    }
-
     #[inline(never)]
     fn register_anew(&mut self, index: u32) -> Result<(), Error> {
         self.put_on_map(index)?;

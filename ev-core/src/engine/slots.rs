@@ -241,17 +241,10 @@ impl<P> Slots<P> {
     /// The slot's index, if the key is not stale. No key leads to an internal event, nor to one that is finalized.
     #[inline]
     pub(crate) fn find(&self, key: EventKey) -> Result<u32, Error> {
-        match self.index_of(key) {
-            Some(index) => Ok(index),
-            None => Err(Error::Stale),
+        match self.entries.get(key.index() as usize) {
+            Some(slot) if slot.answers_to(key) => Ok(key.index()),
+            _ => Err(Error::Stale),
         }
-    }
-
-    /// As [`find`](Self::find), for those to whom a stale key is no error.
-    #[inline]
-    pub(crate) fn index_of(&self, key: EventKey) -> Option<u32> {
-        let slot = self.entries.get(key.index() as usize)?;
-        slot.answers_to(key).then(|| key.index())
     }
 
     /// Whether the key is not stale, and the event is not active and has none of these flags.
