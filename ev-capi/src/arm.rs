@@ -290,9 +290,7 @@ pub unsafe extern "C" fn event_remove_timer(ev: *mut event) -> c_int {
         return -1;
     };
     debug::check_assigned(ev, "event_remove_timer");
-    if event.has(EVLIST_TIMEOUT) {
-        base.end_expiry();
-    }
+    base.end_expiry();
     if event.has(EVLIST_TIMEOUT) {
         base.clear_deadline(event);
         event.ev_period.set(ZERO);

@@ -11,7 +11,7 @@ use ev_core::engine::Taken;
 use ev_core::{Causes, Error, EventKey};
 
 use crate::abi::{
-    CLOSURE_EVENT_FINALIZE_FREE, CLOSURE_FINALIZE, CLOSURE_PERSIST, CLOSURE_SELF, CLOSURE_SIGNAL, EV_IO, EV_PERSIST,
+    CLOSURE_EVENT_FINALIZE_FREE, CLOSURE_FINALIZE, CLOSURE_PERSIST, CLOSURE_SELF, CLOSURE_SIGNAL, EV_PERSIST,
     EV_SIGNAL, EV_TIMEOUT, EVLIST_ACTIVE, EVLIST_FINALIZING, EVLIST_INSERTED, EVLIST_TIMEOUT, EventCallback,
     FinalizeCallback, SelfCallback, event, event_callback,
 };
@@ -118,7 +118,7 @@ impl Locked {
             event::NOT_BY_HAND => repeats.saturating_add(1),
             calls => calls as u32,
         };
-        let kept = if event.wants(EV_PERSIST) && event.wants(EV_IO | EV_SIGNAL) {
+        let kept = if event.wants(EV_PERSIST) && !event.is_timer() {
             self.keep(event, causes, result)
         } else {
             self.release(event, result)

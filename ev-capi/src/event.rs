@@ -7,7 +7,7 @@ use libc::timeval;
 
 use crate::abi::{
     CLOSURE_EVENT, CLOSURE_PERSIST, CLOSURE_SIGNAL, EV_IO, EV_PERSIST, EV_SIGNAL, EVLIST_FINALIZING, EVLIST_INIT,
-    EVLIST_TIMEOUT, EventCallback, event,
+    EventCallback, event,
 };
 pub(crate) use crate::arm::{event_add, event_del, event_del_noblock};
 use crate::base::{Locked, event_base};
@@ -326,9 +326,7 @@ pub unsafe extern "C" fn event_priority_set(ev: *mut event, priority: c_int) -> 
     else {
         return -1;
     };
-    if event.has(EVLIST_TIMEOUT) {
-        base.end_expiry();
-    }
+    base.end_expiry();
     // One that is finalized is active, and has no key any more.
     if event.has(EVLIST_FINALIZING) {
         return -1;
